@@ -1,0 +1,3 @@
+"""GalaxAlign."""
+
+__version__ = "0.1.0"
