@@ -1,0 +1,300 @@
+"""Catalogues of galaxies, one row each: from a table, a folder or a glob of images."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from galaxalign.data.images import IMAGE_SUFFIXES
+from galaxalign.data.tables import (
+    TABLE_SUFFIXES,
+    cell_text,
+    check_output,
+    read_table,
+    table_suffix,
+    write_table,
+)
+from galaxalign.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TABLE_SUFFIXES", "Catalog", "as_catalog", "check_output", "read_catalog", "write_table"]
+
+_KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
+_TEXT_COLUMNS = ("id_str", "file_loc")
+
+# The largest whole number up to which every whole number is a 64-bit float; ids above it lose digits.
+_EXACT = 2**53
+# "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
+_FLOAT_ID = re.compile(r"-?\d+\.0*|-?\d(\.\d+)?[eE]\+\d+")
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """A table of galaxies, one row each.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        The columns as in the file, except that the known ones (`id_str`, `file_loc`, `label`, `ra`,
+        `dec`) have these very names. Rows are numbered from 0.
+    root : Path
+        The folder that `file_loc` is relative to.
+    source : str
+        A short name: that of the file, or of its folder where the file is called "catalog".
+    fingerprint : str
+        sha256 of the ids, labels and image names of the catalogue *as read*: the order of the rows, the
+        kind of file and where it lies make no difference. A selection keeps the fingerprint of its whole.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    source: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each row."""
+        return [str(value) for value in self.table["id_str"]]
+
+    def paths(self) -> list[Path]:
+        """Return the image file of each row.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has no column file_loc.
+        """
+        if "file_loc" not in self.table:
+            raise InputError(_lacks(self.source, "file_loc", self.table.columns))
+        return [self.root / str(value) for value in self.table["file_loc"]]
+
+    def select(self, rows: ArrayLike) -> Catalog:
+        """Return the catalogue of some rows, by a boolean mask or by indices (in their order)."""
+        chosen = np.asarray(rows)
+        if chosen.dtype != bool:
+            chosen = chosen.astype(np.int64)
+        elif len(chosen) != len(self):
+            raise ValueError(f"a mask of {len(chosen)} rows does not fit a catalogue of {len(self)}")
+        return replace(self, table=self.table.loc[chosen].reset_index(drop=True))
+
+
+def read_catalog(
+    source: str | Path,
+    *,
+    require: Sequence[str] = ("id_str", "file_loc"),
+    columns: Mapping[str, str] | None = None,
+) -> Catalog:
+    """Read a catalogue.
+
+    Parameters
+    ----------
+    source : path
+        A table (.csv, .csv.gz, .parquet, .fits, .vot), a folder of images (its sub-folders are not
+        searched) or a glob such as "cutouts/**/*.jpg". The id of a bare image is its name without suffix.
+    require : sequence of str
+        Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
+        of the rows, from 0.
+    columns : mapping, optional
+        New names for columns of the file, as {"objid": "id_str"}.
+
+    Returns
+    -------
+    Catalog
+        Ids are text, stripped of blanks and unique; names of columns match without regard to case.
+        Columns that hold several numbers in each row of a FITS table or VOTable are left out.
+
+    Raises
+    ------
+    InputError
+        If there is no such catalogue, it cannot be read, has no rows, lacks a required column, has
+        duplicated or missing ids, or ids that lost digits because they were stored as floats.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
+    if path.is_file():
+        frame = _renamed(path, dict(columns or {}))
+        return as_catalog(frame, root=path.parent, source=_short_name(path), require=require, where=str(path))
+    if glob.has_magic(str(source)):
+        found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
+        return _image_catalog(_fixed_part(path), found, f"glob {source}", require)
+    raise InputError(
+        f"there is no catalogue at {source}; give a table ({', '.join(TABLE_SUFFIXES)}), "
+        "a folder of images or a glob such as 'images/*.jpg'"
+    )
+
+
+def as_catalog(
+    table: pd.DataFrame,
+    *,
+    root: str | Path = ".",
+    source: str = "table",
+    require: Sequence[str] = ("id_str", "file_loc"),
+    where: str = "",
+) -> Catalog:
+    """Return a table in memory as a catalogue; checks and errors are those of `read_catalog`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row for each galaxy.
+    root : path
+        The folder that `file_loc` is relative to.
+    source : str
+        A short name.
+    require : sequence of str
+        Columns that must be there.
+    where : str
+        What errors call the table, if not by its short name.
+    """
+    where = where or source
+    table = _canonical_columns(table, where).reset_index(drop=True)
+    for name in require:
+        if name not in table:
+            raise InputError(_lacks(where, name, table.columns))
+    if len(table) == 0:
+        raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
+    if "id_str" in table:
+        ids = [_id_text(value, row, where) for row, value in enumerate(table["id_str"])]
+        _check_unique(ids, where)
+    else:
+        ids = [str(row) for row in range(len(table))]
+    table["id_str"] = np.array(ids, dtype=object)
+    if "file_loc" in table:
+        table["file_loc"] = np.array([cell_text(value) for value in table["file_loc"]], dtype=object)
+    return Catalog(table, Path(root), source, _fingerprint(table))
+
+
+def _renamed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table and rename columns of it, matched without regard to case."""
+    wanted = {old.lower(): new for old, new in columns.items()}
+    text = {old for old, new in wanted.items() if new in _TEXT_COLUMNS}
+    frame = read_table(path, text_columns={*_TEXT_COLUMNS, *text})
+    found = {str(name).strip().lower(): name for name in frame.columns}
+    for old in wanted:
+        if old not in found:
+            raise InputError(_lacks(str(path), old, frame.columns))
+    return frame.rename(columns={found[old]: new for old, new in wanted.items()})
+
+
+def _image_catalog(root: Path, found: Iterable[Path], where: str, require: Sequence[str]) -> Catalog:
+    """Return the catalogue of bare image files."""
+    import pandas as pd
+
+    files = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not files:
+        beside = sorted(root.iterdir()) if root.is_dir() else []
+        tables = [path for path in beside if table_suffix(path) in TABLE_SUFFIXES]
+        hint = f"; the catalogue may be {tables[0]}" if tables else ""
+        raise InputError(f"the {where} holds no images ({', '.join(IMAGE_SUFFIXES)}){hint}")
+    frame = pd.DataFrame(
+        {
+            "id_str": [path.stem for path in files],
+            "file_loc": [path.relative_to(root).as_posix() for path in files],
+        }
+    )
+    return as_catalog(frame, root=root, source=root.resolve().name, require=require, where=f"the {where}")
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """Return the folder of a glob that stands before its first wildcard."""
+    parts = pattern.parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:fixed]) if fixed else Path()
+
+
+def _short_name(path: Path) -> str:
+    stem = path.name[: -len(table_suffix(path))]
+    return path.resolve().parent.name if stem.lower() == "catalog" else stem
+
+
+def _lacks(where: str, column: str, found: Iterable[object]) -> str:
+    names = [str(name) for name in found]
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"{where} has no column {column}; its columns are {shown}"
+
+
+def _canonical_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Give the known columns their canonical names, whatever their case."""
+    names: dict[object, str] = {}
+    for column in table.columns:
+        name = str(column).strip().lower()
+        if name in _KNOWN_COLUMNS:
+            if name in names.values():
+                other = next(key for key, value in names.items() if value == name)
+                raise InputError(
+                    f"{where} has the columns {other!r} and {column!r}, which both mean {name}; rename one"
+                )
+            names[column] = name
+    return table.rename(columns=names)
+
+
+def _id_text(value: object, row: int, where: str) -> str:
+    """Return an id as text, or say how its digits were lost."""
+    text = cell_text(value)
+    if not text:
+        raise InputError(
+            f"{where} has no id_str in row {row + 1} (the first is row 1); give every galaxy one"
+        )
+    written_as_float = isinstance(value, float | np.floating) or _FLOAT_ID.fullmatch(text)
+    if not written_as_float:
+        return text
+    number = float(text)
+    if number != int(number):
+        raise InputError(f"{where} has the id_str {text} in row {row + 1}; an id is text or a whole number")
+    # A 32-bit float has lost digits beyond 2**24 already.
+    exact = 2**24 if isinstance(value, np.float32) else _EXACT
+    if abs(number) >= exact:
+        raise InputError(
+            f"{where} holds id_str as floating-point numbers, which lost digits (row {row + 1}: {text}); "
+            "save the ids as text or as 64-bit integers"
+        )
+    return str(int(number))
+
+
+def _check_unique(ids: Sequence[str], where: str) -> None:
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for identity in ids:
+        if identity in seen:
+            repeated[identity] = None
+        seen.add(identity)
+    if repeated:
+        first = ", ".join(list(repeated)[:3])
+        raise InputError(
+            f"{where} has {len(repeated)} id_str more than once (first: {first}); give each galaxy one row"
+        )
+
+
+def _fingerprint(table: pd.DataFrame) -> str:
+    """Hash ids, labels and the names (not folders) of the images, in the order of the ids."""
+    ids = table["id_str"]
+    labels = [_label_text(value) for value in table["label"]] if "label" in table else [""] * len(table)
+    names = (
+        [PurePosixPath(value).name for value in table["file_loc"]]
+        if "file_loc" in table
+        else [""] * len(table)
+    )
+    digest = hashlib.sha256()
+    for row in sorted(zip(ids, labels, names, strict=True)):
+        digest.update("\x1f".join(row).encode() + b"\x1e")
+    return digest.hexdigest()
+
+
+def _label_text(value: object) -> str:
+    """Return a label as text; 3, 3.0 and "3" are one label in every kind of file."""
+    text = cell_text(value)
+    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
