@@ -81,6 +81,10 @@ class Catalog:
             raise InputError(_lacks(self.source, "file_loc", self.table.columns))
         return [self.root / str(value) for value in self.table["file_loc"]]
 
+    def texts(self, column: str) -> list[str]:
+        """Return a column as text: "" where it is missing, whole numbers (3.0) without a point ("3")."""
+        return _texts(self.table, column)
+
     def select(self, rows: ArrayLike) -> Catalog:
         """Return the catalogue of some rows, by a boolean mask or by indices (in their order)."""
         chosen = np.asarray(rows)
@@ -281,20 +285,15 @@ def _check_unique(ids: Sequence[str], where: str) -> None:
 
 def _fingerprint(table: pd.DataFrame) -> str:
     """Hash ids, labels and the names (not folders) of the images, in the order of the ids."""
-    ids = table["id_str"]
-    labels = [_label_text(value) for value in table["label"]] if "label" in table else [""] * len(table)
-    names = (
-        [PurePosixPath(value).name for value in table["file_loc"]]
-        if "file_loc" in table
-        else [""] * len(table)
-    )
+    blank = [""] * len(table)
+    labels = _texts(table, "label") if "label" in table else blank
+    names = [PurePosixPath(value).name for value in table["file_loc"]] if "file_loc" in table else blank
     digest = hashlib.sha256()
-    for row in sorted(zip(ids, labels, names, strict=True)):
+    for row in sorted(zip(table["id_str"], labels, names, strict=True)):
         digest.update("\x1f".join(row).encode() + b"\x1e")
     return digest.hexdigest()
 
 
-def _label_text(value: object) -> str:
-    """Return a label as text; 3, 3.0 and "3" are one label in every kind of file."""
-    text = cell_text(value)
-    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
+def _texts(table: pd.DataFrame, column: str) -> list[str]:
+    texts = [cell_text(value) for value in table[column]]
+    return [text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text for text in texts]
