@@ -1,0 +1,370 @@
+"""Embeddings to class probabilities: by words, symbols, both, or a linear head, chosen on validation data.
+
+All of these are linear in the unit embedding v of a galaxy, logits = W v + b, and differ in where W and b
+come from. So whatever is chosen is stored as one matrix and one vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from galaxalign.analysis.calibration import apply_temperature, fit_temperature
+from galaxalign.errors import InputError
+
+__all__ = ["CLASSIFIERS", "ClassifierChoice", "choose_classifier", "prototypes", "zero_shot"]
+
+Criterion = Literal["macro_f1", "accuracy", "mean"]
+
+# From the simplest to the one with most parameters; a tie goes to the simpler.
+CLASSIFIERS = ("prompts", "symbols", "both", "linear")
+
+_SAVED = ("name", "temperature", "settings", "criterion", "validation", "n_validation")
+_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
+_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+# Logit of a class the linear head has never seen, below the lowest intercept: it is as good as never given.
+_UNSEEN = 20.0
+
+
+@dataclass(frozen=True)
+class ClassifierChoice:
+    """A chosen, calibrated classifier of embeddings.
+
+    Parameters
+    ----------
+    name : str
+        One of `CLASSIFIERS`.
+    class_names : tuple of str
+        The K classes, in the order of the columns.
+    weights : ndarray, shape (K, D), float32
+        W of logits = W v + b.
+    bias : ndarray, shape (K,), float32
+        b: intercepts and log prior.
+    temperature : float
+        What the logits are divided by, from validation data.
+    settings : dict
+        What was chosen with it: ``logit_scale``, ``prompt_share`` (1: words only, 0: symbols only),
+        ``prior_strength``, ``C``.
+    criterion : str
+        What was compared.
+    validation : dict
+        By candidate: ``accuracy``, ``macro_f1`` and ``settings`` of its best, or ``skipped`` with the reason.
+    n_validation : int
+        Galaxies these numbers rest on.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    weights: np.ndarray
+    bias: np.ndarray
+    temperature: float = 1.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    criterion: str = ""
+    validation: dict[str, Any] = field(default_factory=dict)
+    n_validation: int = 0
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the uncalibrated logits, float32, shape (N, K), of unit embeddings (N, D)."""
+        vectors = np.asarray(embeddings, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.weights.shape[1]:
+            raise InputError(
+                f"the classifier takes embeddings of {self.weights.shape[1]} dimensions and was given "
+                f"shape {vectors.shape}; use the model it was chosen with"
+            )
+        return vectors @ self.weights.T + self.bias
+
+    def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, float32, shape (N, K), of unit embeddings (N, D)."""
+        return apply_temperature(self.logits(embeddings), self.temperature)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the arrays, JSON-able."""
+        return {
+            "name": self.name,
+            "class_names": list(self.class_names),
+            "temperature": self.temperature,
+            "settings": self.settings,
+            "criterion": self.criterion,
+            "validation": self.validation,
+            "n_validation": self.n_validation,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays for a safetensors file."""
+        return {"weights": np.ascontiguousarray(self.weights), "bias": np.ascontiguousarray(self.bias)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ClassifierChoice:
+        """Restore what `to_dict` and `arrays` gave.
+
+        Raises
+        ------
+        InputError
+            Something is missing, or the arrays do not fit the classes.
+        """
+        try:
+            choice = cls(
+                class_names=tuple(values["class_names"]),
+                weights=np.asarray(arrays["weights"], dtype=np.float32),
+                bias=np.asarray(arrays["bias"], dtype=np.float32),
+                **{key: values[key] for key in _SAVED},
+            )
+        except KeyError as error:
+            raise InputError(
+                f"the saved classifier lacks {error.args[0]!r}; the model folder is damaged, copy it again"
+            ) from error
+        count = len(choice.class_names)
+        if choice.weights.shape[:1] != (count,) or choice.bias.shape != (count,):
+            raise InputError(
+                f"the saved classifier has {count} classes but arrays of shape {choice.weights.shape} and "
+                f"{choice.bias.shape}; the model folder is damaged, copy it again"
+            )
+        return choice
+
+
+def prototypes(ensembles: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Return unit class embeddings: the normalised mean of each class's prompts or symbols.
+
+    Parameters
+    ----------
+    ensembles : sequence of K array_like, shape (M_k, D)
+        Unit embeddings of the prompts or symbols of each class; their number may differ.
+
+    Returns
+    -------
+    ndarray, shape (K, D), float32
+    """
+    centres = np.stack([np.asarray(vectors, dtype=np.float32).mean(axis=0) for vectors in ensembles])
+    return centres / np.linalg.norm(centres, axis=1, keepdims=True)
+
+
+def zero_shot(class_names: Sequence[str], prompts: np.ndarray, *, logit_scale: float) -> ClassifierChoice:
+    """Return the classifier by words alone, for classes without a labelled galaxy; it is not calibrated.
+
+    Parameters
+    ----------
+    class_names : sequence of str
+        The K classes.
+    prompts : array_like, shape (K, D)
+        Unit class embeddings, see `prototypes`.
+    logit_scale : float
+        What cosines are multiplied by: the model's learned inverse temperature.
+    """
+    weights = (logit_scale * np.asarray(prompts)).astype(np.float32)
+    bias = np.zeros(len(weights), dtype=np.float32)
+    return ClassifierChoice(
+        "prompts", tuple(class_names), weights, bias, settings={"logit_scale": float(logit_scale)}
+    )
+
+
+def choose_classifier(
+    train: tuple[np.ndarray, np.ndarray] | None,
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    class_names: Sequence[str],
+    prompts: np.ndarray | None = None,
+    symbols: np.ndarray | None = None,
+    logit_scale: float = 100.0,
+    candidates: Sequence[str] = CLASSIFIERS,
+    criterion: Criterion = "macro_f1",
+    log_prior: np.ndarray | None = None,
+    prior_strengths: Sequence[float] = _STRENGTHS,
+    penalties: Sequence[float] = _PENALTIES,
+) -> ClassifierChoice:
+    """Choose on validation data how galaxies are classified, and calibrate the choice there.
+
+    Candidates are compared by ``criterion``; of equals the simpler wins, and within a candidate the
+    setting nearest to the plain one. The test part plays no role.
+
+    Training with many positives per batch divides the class frequencies out, so a multiple of the log prior
+    may be added to the logits of prompts and symbols; a linear head learned the frequencies, so a multiple
+    may be taken away there (logit adjustment, Menon et al. 2021). What is chosen suits surveys with the
+    class shares of the validation data: ``prior_strengths=(0,)`` switches it off.
+
+    Parameters
+    ----------
+    train, validation : (ndarray (N, D), ndarray of int (N,))
+        Unit image embeddings and class indices; rows with label -1 are left out. Without ``train`` there is
+        neither a linear head nor a prior counted from it.
+    class_names : sequence of str
+        The K classes.
+    prompts, symbols : array_like, shape (K, D), optional
+        Unit class embeddings, see `prototypes`; a candidate without its own is skipped.
+    logit_scale : float
+        What cosines are multiplied by.
+    candidates : sequence of str
+        Which of `CLASSIFIERS` to compare.
+    criterion : {"macro_f1", "accuracy", "mean"}
+        Macro F1 over the classes present, accuracy, or the mean of the two.
+    log_prior : array_like, shape (K,), optional
+        Log class shares; counted from ``train`` by default (one virtual galaxy per class added).
+    prior_strengths : sequence of float
+        Multiples of the log prior to try, the plainest first.
+    penalties : sequence of float
+        Inverse regularisation strengths C of the linear head to try (scikit-learn's).
+
+    Returns
+    -------
+    ClassifierChoice
+
+    Raises
+    ------
+    InputError
+        There is no labelled validation galaxy, or no candidate can be made.
+    """
+    names = tuple(class_names)
+    unknown = [name for name in candidates if name not in CLASSIFIERS]
+    if unknown:
+        raise InputError(f"unknown classifier {unknown[0]!r}; known are {', '.join(CLASSIFIERS)}")
+    if criterion not in ("macro_f1", "accuracy", "mean"):
+        raise InputError(f"unknown criterion {criterion!r}; known are macro_f1, accuracy, mean")
+    vectors, truth = _labelled(validation, len(names))
+    if not truth.size:
+        raise InputError(
+            "no validation galaxy has a label, so no classifier can be chosen; enlarge the split"
+        )
+    learned = None if train is None else _labelled(train, len(names))
+    prior = _log_prior(learned, len(names), log_prior)
+    heads: dict[str, Callable[[], Iterator[_Head]]] = {
+        "prompts": lambda: _prototype_heads(prompts, None, (1.0,), logit_scale),
+        "symbols": lambda: _prototype_heads(None, symbols, (0.0,), logit_scale),
+        "both": lambda: _prototype_heads(prompts, symbols, _SHARES, logit_scale),
+        "linear": lambda: _linear_heads(learned, len(names), penalties),
+    }
+    compared: dict[str, Any] = {}
+    best: tuple[float, str, _Head] | None = None
+    for name in (name for name in CLASSIFIERS if name in candidates):
+        leader: tuple[float, dict[str, float], _Head] | None = None
+        try:
+            for head in heads[name]():
+                for variant in _with_prior(head, prior, prior_strengths, sign=-1 if name == "linear" else 1):
+                    scores = _scores(truth, (vectors @ variant.weights.T + variant.bias).argmax(axis=1))
+                    if leader is None or scores[criterion] > leader[0]:
+                        leader = (scores[criterion], scores, variant)
+        except _CannotBuildError as reason:
+            compared[name] = {"skipped": str(reason)}
+            continue
+        if leader is None:
+            raise ValueError(f"no setting to try for {name}: prior_strengths and penalties must not be empty")
+        value, scores, variant = leader
+        compared[name] = {
+            "accuracy": scores["accuracy"],
+            "macro_f1": scores["macro_f1"],
+            "settings": variant.settings,
+        }
+        if best is None or value > best[0]:
+            best = (value, name, variant)
+    if best is None:
+        reasons = "; ".join(f"{name}: {entry['skipped']}" for name, entry in compared.items())
+        raise InputError(f"no classifier can be made ({reasons}); give prompts, symbols or training galaxies")
+    _, name, chosen = best
+    weights, bias = chosen.weights.astype(np.float32), chosen.bias.astype(np.float32)
+    temperature = fit_temperature(vectors @ weights.T + bias, truth)
+    return ClassifierChoice(
+        name, names, weights, bias, temperature, chosen.settings, criterion, compared, len(truth)
+    )
+
+
+@dataclass(frozen=True)
+class _Head:
+    """One way to fill W and b."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    settings: dict[str, Any]
+
+
+class _CannotBuildError(Exception):
+    """What a candidate needs is not there; its message becomes the reason in the report."""
+
+
+def _prototype_heads(
+    prompts: np.ndarray | None, symbols: np.ndarray | None, shares: Sequence[float], logit_scale: float
+) -> Iterator[_Head]:
+    """Yield heads that compare with class embeddings, by share of the prompts in the logits."""
+    for share in shares:
+        if share > 0 and prompts is None:
+            raise _CannotBuildError("no prompt embeddings")
+        if share < 1 and symbols is None:
+            raise _CannotBuildError("no symbol embeddings")
+        words = 0.0 if prompts is None else share * np.asarray(prompts, dtype=np.float32)
+        pictures = 0.0 if symbols is None else (1 - share) * np.asarray(symbols, dtype=np.float32)
+        weights = logit_scale * np.asarray(words + pictures)
+        settings = {"logit_scale": float(logit_scale), "prompt_share": float(share)}
+        yield _Head(weights, np.zeros(len(weights)), settings)
+
+
+def _linear_heads(
+    train: tuple[np.ndarray, np.ndarray] | None, classes: int, penalties: Sequence[float]
+) -> Iterator[_Head]:
+    """Yield multinomial logistic regressions on the training embeddings."""
+    if train is None:
+        raise _CannotBuildError("no training galaxies")
+    vectors, labels = train
+    present = np.unique(labels)
+    if present.size < 2:
+        raise _CannotBuildError("the training galaxies have fewer than two classes")
+    from sklearn.linear_model import LogisticRegression
+
+    # Warm starts from the strongest penalty up make the whole grid cost little more than its last member.
+    model = LogisticRegression(max_iter=2000, warm_start=True)
+    for penalty in sorted(penalties):
+        model.set_params(C=penalty).fit(vectors, labels)
+        slopes, intercepts = model.coef_, model.intercept_
+        if present.size == 2:
+            # scikit-learn keeps only the difference of two classes.
+            slopes, intercepts = np.concatenate([-slopes, slopes]) / 2, np.r_[-intercepts, intercepts] / 2
+        weights = np.zeros((classes, vectors.shape[1]))
+        bias = np.full(classes, float(intercepts.min()) - _UNSEEN)
+        weights[present], bias[present] = slopes, intercepts
+        yield _Head(weights, bias, {"C": float(penalty)})
+
+
+def _with_prior(
+    head: _Head, prior: np.ndarray | None, strengths: Sequence[float], *, sign: int
+) -> Iterator[_Head]:
+    """Yield the head with multiples of the log prior added (sign 1) or taken away (sign -1)."""
+    if prior is None:
+        yield head
+        return
+    for strength in strengths:
+        settings = {**head.settings, "prior_strength": sign * float(strength)}
+        yield _Head(head.weights, head.bias + sign * strength * prior, settings)
+
+
+def _log_prior(
+    train: tuple[np.ndarray, np.ndarray] | None, classes: int, given: np.ndarray | None
+) -> np.ndarray | None:
+    if given is not None:
+        prior = np.asarray(given, dtype=np.float64)
+        if prior.shape != (classes,) or not np.isfinite(prior).all():
+            raise ValueError(f"log_prior must hold {classes} finite numbers, one per class")
+        return prior
+    if train is None:
+        return None
+    counts = np.bincount(train[1], minlength=classes) + 1.0
+    return np.log(counts / counts.sum())
+
+
+def _scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+    """Return each criterion; macro F1 over the classes that occur in ``truth``."""
+    size = int(max(truth.max(), guess.max())) + 1
+    support, given = np.bincount(truth, minlength=size), np.bincount(guess, minlength=size)
+    hits = np.bincount(truth[truth == guess], minlength=size)
+    f1 = (2 * hits / np.maximum(support + given, 1))[support > 0].mean()
+    accuracy = hits.sum() / len(truth)
+    return {"macro_f1": float(f1), "accuracy": float(accuracy), "mean": float((f1 + accuracy) / 2)}
+
+
+def _labelled(data: tuple[np.ndarray, np.ndarray], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    vectors, labels = np.asarray(data[0], dtype=np.float32), np.asarray(data[1], dtype=np.int64)
+    if vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
+        raise ValueError(f"embeddings of shape {vectors.shape} and labels of shape {labels.shape} do not fit")
+    if labels.size and labels.max() >= classes:
+        raise ValueError(f"label {labels.max()} for {classes} classes")
+    kept = labels >= 0
+    return vectors[kept], labels[kept]
