@@ -1,0 +1,253 @@
+"""One cell of a benchmark: train one method on one data set with one seed and share, and test it once.
+
+    python benchmarks/cells.py --dataset efigi --method galaxalign --tower lite --seed 0
+
+Each cell writes <out>/<name>.json (settings, validation and test figures, history) and <name>.npz (for every
+test galaxy its id, class, probabilities and average precision, so that methods can be compared in pairs).
+A finished cell is not run again; a killed one goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from galaxalign.benchmark.metrics import classification_metrics, evaluate_predictions
+from galaxalign.benchmark.retrieval import retrieval_scores
+from galaxalign.captions import class_prompts
+from galaxalign.data.augment import canvas_framing_factor
+from galaxalign.data.catalog import read_catalog
+from galaxalign.data.images import Framing, load_images
+from galaxalign.data.splits import read_split
+from galaxalign.encoders.base import eight_views, to_tensor
+from galaxalign.encoders.clip import build_lite, build_timm_minilm
+from galaxalign.encoders.vision import VisionEncoder, read_weights
+from galaxalign.taxonomy import load_taxonomy
+from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.trainer import TrainingData, fit
+
+HERE = Path(__file__).parent
+DATASETS = {"efigi": ("efigi", 1.0), "gz1": ("galaxy_zoo_1", 0.45)}
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def override(recipe: Recipe, changes: list[str]) -> Recipe:
+    """Return the recipe with KEY=VALUE changes; stage.KEY changes every stage, stageN.KEY one of them."""
+    values = recipe.model_dump(mode="json", by_alias=True)
+    for change in changes:
+        key, _, text = change.partition("=")
+        value = json.loads(text) if text[:1] in '[{"0123456789-.tf' else text
+        first, _, rest = key.partition(".")
+        if first == "stage":
+            for stage in values["stage"]:
+                stage[rest] = value
+        elif first.startswith("stage"):
+            values["stage"][int(first[5:])][rest] = value
+        elif first == "augmentation":
+            values["augmentation"][rest] = value
+        else:
+            values[key] = value
+    return Recipe.model_validate(values)
+
+
+def make_encoder(tower: str, crop: float, weights: Path, *, words: bool, size: int = 128) -> Any:
+    """Return the tower with its text tower, or alone."""
+    framing = Framing(crop=crop, size=size)
+    if tower == "lite":
+        encoder = build_lite(framing=framing)
+    else:
+        state = read_weights(weights / "mobilenetv3_small_100_timm.safetensors")
+        encoder = build_timm_minilm("mobilenetv3_small_100", state, framing=framing)
+    if words:
+        return encoder
+    trunk = encoder.visual.trunk
+    return VisionEncoder(trunk, name=tower, framing=framing, mean=encoder.mean, std=encoder.std)
+
+
+@torch.inference_mode()
+def embed(encoder: Any, images: np.ndarray, head: torch.Tensor | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return unit vectors averaged over eight views, and with a head the mean of its probabilities."""
+    vectors, probabilities = [], []
+    for start in range(0, len(images), 128):
+        total, chances = 0.0, 0.0
+        for view in eight_views(to_tensor(images[start : start + 128], encoder.device)):
+            with torch.autocast("cpu", torch.bfloat16):
+                raw = encoder.visual(encoder.normalize(view))
+            raw = raw.float()
+            total = total + torch.nn.functional.normalize(raw, dim=-1)
+            if head is not None:
+                chances = chances + (raw @ head[:, :-1].T + head[:, -1]).softmax(1) / 8
+        vectors.append(torch.nn.functional.normalize(total, dim=-1))
+        if head is not None:
+            probabilities.append(chances)
+    return torch.cat(vectors).numpy(), torch.cat(probabilities).numpy() if head is not None else None
+
+
+def mean_by_class(vectors: torch.Tensor, counts: list[int]) -> np.ndarray:
+    means = torch.stack([group.mean(0) for group in vectors.split(counts)])
+    return torch.nn.functional.normalize(means, dim=-1).numpy()
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Run one cell and return its result."""
+    torch.set_num_threads(args.threads)
+    taxonomy_name, crop = DATASETS[args.dataset]
+    taxonomy = load_taxonomy(taxonomy_name)
+    catalog = read_catalog(args.shared / "data" / args.dataset / "catalog.csv")
+    split = read_split(HERE / "splits" / "shared.parquet")
+    labels = taxonomy.encode(catalog.table["label"])
+    rows = {
+        part: np.array([r for r in split.part(catalog, part, share=args.share if part == "train" else 1.0, seed=args.seed) if labels[r] >= 0])
+        for part in ("train", "validation", "test")
+    }
+    recipe = override(load_recipe(args.recipe or args.method), args.set)
+    words = any(s.uses("text") or s.uses("symbol") for s in recipe.stages)
+    encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
+    paths = catalog.paths()
+    factor = canvas_framing_factor(crop)
+    canvas = Framing(crop=crop * factor, size=round(args.size * factor))
+    started = time.monotonic()
+    train_images, _ = load_images([paths[r] for r in rows["train"]], canvas)
+    validation_images, _ = load_images([paths[r] for r in rows["validation"]], encoder.framing)
+    classes = taxonomy.classes
+    prompts = [list(class_prompts(c)) for c in classes]
+    symbols = np.zeros((len(classes), 1, args.size, args.size, 3), np.uint8)
+    canonical = symbols
+    if any(s.uses("symbol") for s in recipe.stages):
+        from galaxalign.symbols import symbol_bank
+
+        symbols = symbol_bank(taxonomy, variants=recipe.symbol_variants, size=args.size, seed=args.seed)
+        canonical = symbol_bank(taxonomy, variants=1, size=args.size)
+    data = TrainingData(
+        images=train_images,
+        labels=labels[rows["train"]],
+        validation_images=validation_images,
+        validation_labels=labels[rows["validation"]],
+        prompts=prompts,
+        symbols=symbols,
+        flip_permutation=taxonomy.flip_permutation(),
+        canvas_factor=canvas.size / args.size,
+    )
+    folder = args.out / "running" / args.name
+    folder.mkdir(parents=True, exist_ok=True)
+    result = fit(
+        encoder,
+        recipe,
+        data,
+        out=folder,
+        seed=args.seed,
+        settings={"dataset": args.dataset, "tower": args.tower, "share": args.share, "size": args.size},
+        on_epoch=lambda row: print(
+            args.name, " ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True
+        ),
+    )
+    minutes = (time.monotonic() - started) / 60
+    test_images, _ = load_images([paths[r] for r in rows["test"]], encoder.framing)
+    y_val, y_test = labels[rows["validation"]], labels[rows["test"]]
+    v_val, p_val = embed(encoder, validation_images, result.head if not words else None)
+    v_test, p_test = embed(encoder, test_images, result.head if not words else None)
+    chosen: dict[str, Any] = {"classifier": "head"}
+    candidates: dict[str, float] = {}
+    if words:
+        # words: prompts, symbols or both, and how much of the log prior, all chosen on validation
+        prior = np.log((np.bincount(data.labels, minlength=len(classes)) + 1) / (len(data.labels) + len(classes)))
+        scale = float(encoder.model.logit_scale.detach())
+        sources = {"prompts": mean_by_class(encoder.encode_texts([s for p in prompts for s in p]), [len(p) for p in prompts])}
+        if any(s.uses("symbol") for s in recipe.stages):
+            flat = symbols.reshape(-1, *symbols.shape[2:])
+            vectors = torch.cat([encoder.encode_symbols(flat[i : i + 128]) for i in range(0, len(flat), 128)])
+            sources["symbols"] = mean_by_class(vectors, [symbols.shape[1]] * len(classes))
+        best = -1.0
+        for kind in [*sources, *(["both"] if len(sources) > 1 else [])]:
+            for strength in STRENGTHS:
+                def scores(v: np.ndarray, kind: str = kind, strength: float = strength) -> np.ndarray:
+                    parts = list(sources.values()) if kind == "both" else [sources[kind]]
+                    return softmax(sum(np.exp(scale) * v @ s.T for s in parts) / len(parts) + strength * prior)
+
+                figures = classification_metrics(y_val, scores(v_val), list(taxonomy.class_names))
+                score = figures["macro_f1"] + 0.5 * figures["accuracy"]
+                candidates[f"{kind}+{strength}prior"] = figures["macro_f1"]
+                if score > best:
+                    best, p_val, p_test = score, scores(v_val), scores(v_test)
+                    chosen = {"classifier": kind, "prior": strength}
+    found = retrieval_scores(v_test, y_test)
+    figures = evaluate_predictions(y_test, p_test, list(taxonomy.class_names), vectors=v_test)
+    validation = evaluate_predictions(y_val, p_val, list(taxonomy.class_names), vectors=v_val, n_bootstrap=10)
+    extra: dict[str, Any] = {}
+    if "symbols" in (sources if words else {}):
+        queries = encoder.encode_symbols(canonical[:, 0]).numpy()
+        order = np.argsort(-(queries @ v_test.T), 1)[:, :10]
+        extra["symbol_precision_at_10"] = {
+            name: float((y_test[order[k]] == k).mean()) for k, name in enumerate(taxonomy.class_names)
+        }
+    np.savez_compressed(
+        args.out / f"{args.name}.npz",
+        ids=np.array([catalog.ids[r] for r in rows["test"]]),
+        labels=y_test,
+        probabilities=p_test.astype(np.float32),
+        average_precision=found.average_precision.astype(np.float32),
+    )
+    keys = ("accuracy", "macro_f1", "balanced_accuracy", "map", "map_at_5", "ece", "brier")
+    summary = {
+        "name": args.name,
+        "dataset": args.dataset,
+        "tower": args.tower,
+        "method": args.method,
+        "seed": args.seed,
+        "share": args.share,
+        "set": args.set,
+        "n_train": len(rows["train"]),
+        "minutes": round(minutes, 2),
+        "best_epoch": result.best_epoch,
+        "validation": {k: validation[k] for k in keys},
+        "test": figures,
+        **chosen,
+        "candidates": candidates,
+        **extra,
+        "recipe": recipe.model_dump(mode="json"),
+        "history": result.history,
+        "torch": torch.__version__,
+    }
+    (args.out / f"{args.name}.json").write_text(json.dumps(summary, indent=1))
+    for file in folder.glob("checkpoint*"):
+        file.unlink()
+    short = {k: round(figures[k], 3) for k in keys}
+    print("DONE", args.name, chosen, "val", {k: round(validation[k], 3) for k in keys[:4]}, "test", short, f"{minutes:.1f} min", flush=True)
+    return summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=HERE.parent.parent / "shared")
+    parser.add_argument("--dataset", choices=DATASETS, default="efigi")
+    parser.add_argument("--tower", choices=("lite", "mobilenet"), default="lite")
+    parser.add_argument("--method", required=True, help="a name for the row; also the recipe unless --recipe is given")
+    parser.add_argument("--recipe")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    args = parser.parse_args()
+    args.name = f"{args.dataset}-{args.tower}-{args.method}-s{args.seed}-p{args.share * 100:g}"
+    args.out.mkdir(parents=True, exist_ok=True)
+    if (args.out / f"{args.name}.json").is_file():
+        print("already there:", args.name)
+        return
+    run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Image-only towers through timm: the baselines, and the trunks that other encoders are built on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from galaxalign.data.images import Framing
+from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
+from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
+from galaxalign.errors import InputError
+
+__all__ = ["VisionEncoder", "build_vision", "create_timm", "read_weights", "verify_sha256"]
+
+
+class VisionEncoder:
+    """A timm tower whose pooled features are the vectors; it knows no words and no symbols.
+
+    Parameters
+    ----------
+    trunk : nn.Module
+        timm model with `num_classes=0`.
+    name, framing, mean, std, device
+        As for `ClipEncoder`.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        *,
+        name: str,
+        framing: Framing,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.name, self.framing = name, framing
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.device = torch.device(device)
+        depthwise_in_fp32(trunk)
+        self.visual = trunk.to(self.device).eval()
+        self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
+        with torch.inference_mode():
+            probe = torch.zeros(1, 3, framing.size, framing.size, device=self.device)
+            self.dimension = int(self.visual(probe).shape[1])
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what identifies the tower and its preprocessing."""
+        parts: dict[str, Any] = dict(self.visual.state_dict())
+        return fingerprint(parts | {"framing": self.framing, "mean": self.mean, "std": self.std})
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Return uint8 or 0..255 float pixels (N, 3, S, S) as the tower wants them."""
+        scaled = (images.float() - self._mean) / self._std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def encode_images(self, images: Pixels) -> Tensor:
+        """Return unit vectors (N, D) of uint8 images, see `Encoder`."""
+        fast = bf16_is_fast(self.device.type)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
+            vectors = self.visual(self.normalize(to_tensor(images, self.device)))
+        return F.normalize(vectors.float(), dim=-1)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Raise InputError: there is no text tower."""
+        raise InputError(
+            f"{self.name} has no text tower; train it with the galaxalign recipe to search by words"
+        )
+
+    def encode_symbols(self, symbols: Pixels) -> Tensor:
+        """Raise InputError: there is no symbol tower."""
+        raise InputError(f"{self.name} has no symbol tower; train it with the galaxalign recipe first")
+
+
+def verify_sha256(path: Path, expected: str) -> None:
+    """Raise InputError unless the file has the expected sha256."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing; reinstall the package that holds it")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise InputError(
+            f"{path} has sha256 {found[:12]}…, expected {expected[:12]}…; reinstall or restore it"
+        )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file as float32.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"{path} is not a .safetensors file; convert the weights, pickled files are not loaded"
+        )
+    if not path.is_file():
+        raise InputError(f"weights file {path} does not exist")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+    }
+
+
+def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: int) -> nn.Module:
+    """Return a timm tower without classifier, with the given weights or those of the hub.
+
+    Parameters
+    ----------
+    architecture : str
+        timm's name, with `hf_hub:` where it is a repository.
+    weights : dict or None
+        In timm's names; position embeddings are resampled to `size`. None takes them from the hub.
+    size : int
+        Side of the images in pixels.
+
+    Raises
+    ------
+    InputError
+        timm does not know the name, the hub is out of reach, or the weights do not fit.
+    """
+    import timm
+
+    tune_allocator()
+    if "hub:" not in architecture and not timm.is_model(architecture):
+        raise InputError(f"timm has no model {architecture!r}; see timm.list_models()")
+    sized: dict[str, Any] = {"img_size": size} if "vit_" in architecture else {}
+    try:
+        trunk = timm.create_model(architecture, pretrained=weights is None, num_classes=0, **sized)
+    except Exception as error:  # the hub's clients raise many kinds; the way out is the same
+        raise InputError(
+            f"the weights of {architecture} cannot be fetched ({type(error).__name__}); download its "
+            f"model.safetensors where the hub is in reach and name the encoder {architecture}@FILE"
+        ) from error
+    if weights is not None:
+        if architecture.startswith("vit_"):
+            from timm.models.vision_transformer import checkpoint_filter_fn
+
+            weights = checkpoint_filter_fn(weights, trunk)
+        kept = {k: v for k, v in weights.items() if not k.startswith(("classifier.", "head.", "fc."))}
+        result = trunk.load_state_dict(kept, strict=False)
+        # a trunk may come without the convolution that follows pooling (MobileNetV3's conv_head)
+        missing = [key for key in result.missing_keys if not key.startswith("conv_head.")]
+        if result.unexpected_keys or missing:
+            first = (result.unexpected_keys + missing)[0]
+            raise InputError(f"the weights do not fit {architecture}: the first mismatch is {first}")
+        if result.missing_keys:
+            _drop_untrained_head(trunk)
+    return trunk
+
+
+def _drop_untrained_head(trunk: nn.Module) -> None:
+    """Let the pooled features of the last stage be the output where what follows has no weights."""
+    for name in ("conv_head", "norm_head", "act2"):
+        if hasattr(trunk, name):
+            setattr(trunk, name, nn.Identity())
+
+
+def build_vision(
+    name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu"
+) -> VisionEncoder:
+    """Return a timm tower by name, its weights from the hub or from a local file.
+
+    Parameters
+    ----------
+    name : str
+        "MODEL" or "MODEL@FILE.safetensors".
+    framing : Framing, optional
+        Default: the whole frame at the size the model was trained at.
+    device : device
+    """
+    architecture, _, file = name.partition("@")
+    from timm import get_pretrained_cfg
+
+    config = get_pretrained_cfg(architecture)
+    if framing is None:
+        framing = Framing(size=config.input_size[-1] if config else 224)
+    trunk = create_timm(architecture, read_weights(Path(file)) if file else None, size=framing.size)
+    mean, std = trunk.pretrained_cfg["mean"], trunk.pretrained_cfg["std"]  # type: ignore[index]
+    return VisionEncoder(trunk, name=name, framing=framing, mean=mean, std=std, device=device)

@@ -1,0 +1,97 @@
+"""Contrastive losses between two kinds of input."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["Targets", "alignment_loss", "self_alignment_loss"]
+
+Targets = Literal["pair", "same_class"]
+
+
+def _cross_entropy(logits: Tensor, positive: Tensor, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy of each row against a uniform distribution over its positives.
+
+    Rows without a positive are left out. `smoothing` moves that share of the target to all columns.
+    """
+    count = positive.sum(1)
+    target = positive / count.clamp(min=1).unsqueeze(1)
+    target = target * (1 - smoothing) + smoothing / logits.shape[1]
+    loss = -(target * F.log_softmax(logits, 1)).sum(1)
+    used = count > 0
+    return loss[used].mean() if bool(used.any()) else logits.sum() * 0
+
+
+def alignment_loss(
+    a: Tensor,
+    b: Tensor,
+    labels_a: Tensor,
+    labels_b: Tensor,
+    scale: Tensor,
+    *,
+    targets: Targets,
+    smoothing: float = 0.0,
+    log_prior: Tensor | None = None,
+) -> Tensor:
+    """Return the symmetric InfoNCE loss between two sets of unit vectors.
+
+    Parameters
+    ----------
+    a, b : Tensor (N, D), (M, D)
+        Unit vectors of two kinds of input, a the images where there are images.
+    labels_a, labels_b : Tensor (N,), (M,), int64
+        Classes.
+    scale : Tensor ()
+        Inverse temperature.
+    targets : {"pair", "same_class"}
+        "pair" (CLIP's, used by GalaxAlign, arXiv 2411.19475): row i of `a` belongs to row i of `b` and to
+        no other, even one of its class; N must equal M. "same_class" (multi-positive, as SupCon's L_out,
+        arXiv 2004.11362): every row of the same class is a match, with equal weight.
+    smoothing : float
+        Share of the target spread over all candidates.
+    log_prior : Tensor (K,), optional
+        Added to the logits of the candidates by class when `a` chooses among `b` with "same_class"
+        (logit adjustment, arXiv 2007.07314): what is learnt is then free of the class frequencies.
+
+    Returns
+    -------
+    Tensor ()
+    """
+    logits = scale * a @ b.T
+    if targets == "pair":
+        if len(a) != len(b):
+            raise ValueError(f"pair targets need equally many of both, got {len(a)} and {len(b)}")
+        positive = torch.eye(len(a), device=a.device)
+        forward = logits
+    else:
+        positive = (labels_a[:, None] == labels_b[None, :]).float()
+        forward = logits if log_prior is None else logits + log_prior[labels_b][None, :]
+    return (
+        _cross_entropy(forward, positive, smoothing) + _cross_entropy(logits.T, positive.T, smoothing)
+    ) / 2
+
+
+def self_alignment_loss(a: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Return the supervised contrastive loss (SupCon, arXiv 2004.11362) within one kind of input.
+
+    Parameters
+    ----------
+    a : Tensor (N, D)
+        Unit vectors.
+    labels : Tensor (N,), int64
+    scale : Tensor ()
+        Inverse temperature.
+
+    Returns
+    -------
+    Tensor ()
+        Zero where no two rows share a class.
+    """
+    itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
+    logits = (scale * a @ a.T).masked_fill(itself, -1e4)
+    positive = ((labels[:, None] == labels[None, :]) & ~itself).float()
+    return _cross_entropy(logits, positive, 0.0)

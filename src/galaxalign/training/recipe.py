@@ -1,0 +1,169 @@
+"""A training recipe: stages, read from TOML. Every default is on this screen."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from galaxalign.data.augment import Augmentation
+from galaxalign.errors import InputError
+from galaxalign.training.losses import Targets
+
+__all__ = ["Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
+
+Pair = Literal["image-text", "image-symbol", "symbol-text", "image-image", "image-label"]
+
+
+class Stage(BaseModel):
+    """One stage of training.
+
+    Parameters
+    ----------
+    name : str
+    pairs : dict of pair to weight
+        Which kinds of input are brought together, and the weight of each in the loss. "image-image" is the
+        supervised contrastive loss among images, "image-label" cross-entropy with a linear head.
+    epochs : int
+    targets : {"same_class", "pair"}
+    symbol_tower : {"own", "shared"}
+        "shared": one image tower sees images and symbols. "own": symbols have a tower, which starts as a
+        copy of the image tower.
+    lr_trunk, lr_head, lr_text : float
+        Peak learning rates of the pretrained image (and symbol) tower, of new layers and of the text
+        tower; 0 freezes, and a frozen text tower embeds each prompt once.
+    weight_decay : float
+    warmup : float
+        Share of the steps during which the learning rate rises; then it falls as a cosine.
+    label_smoothing : float
+    prior : float
+        Strength of the log class frequencies in the loss, see `alignment_loss`. At 1 the learnt scores are
+        free of the frequencies, which treats rare classes alike; 0 learns them in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    pairs: dict[Pair, float]
+    epochs: int = Field(ge=1)
+    targets: Targets = "same_class"
+    symbol_tower: Literal["own", "shared"] = "own"
+    lr_trunk: float = Field(4e-4, ge=0)
+    lr_head: float = Field(2e-3, ge=0)
+    lr_text: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.02, ge=0)
+    warmup: float = Field(0.2, ge=0, lt=1)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    prior: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> Stage:
+        if not self.pairs or min(self.pairs.values()) < 0 or sum(self.pairs.values()) == 0:
+            raise ValueError(
+                "pairs needs at least one pair with a positive weight and none with a negative one"
+            )
+        return self
+
+    def uses(self, kind: str) -> bool:
+        """Tell whether the stage needs this kind of input: image, text, symbol or label."""
+        return any(kind in pair.split("-") and weight > 0 for pair, weight in self.pairs.items())
+
+
+class Recipe(BaseModel):
+    """How a model is trained.
+
+    Parameters
+    ----------
+    name, description : str
+    stages : tuple of Stage
+    batch_size : int
+        Galaxies per step.
+    symbols_per_class : int
+        Symbols drawn for each class at each step ("pair": each galaxy takes one of those of its class).
+    symbol_variants : int
+        Different drawings per class; 1 is the one canonical symbol, as in the paper.
+    prompts : {"ensemble", "caption"}
+        Draw a fresh prompt for each class at each step, or always the paper's one caption.
+    prompts_per_class : int
+        Prompts drawn for each class at each step.
+    batch_norm : {"separate", "frozen", "shared"}
+        Statistics of batch normalisation: those of galaxies and symbols apart, those of the pretrained
+        tower, or mixed (collapses at evaluation where one tower sees both; kept to be measured).
+    ema : float
+        Decay per step of the running average of the weights that is validated and kept.
+    select : {"mean", "macro_f1", "map"}
+        Which validation figure chooses the epoch; "mean" is that of macro F1 and mAP.
+    log_scale_range : tuple of float
+        Limits of the learnable log inverse temperature.
+    augmentation : Augmentation
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str = ""
+    batch_size: int = Field(64, ge=2)
+    symbols_per_class: int = Field(2, ge=1)
+    symbol_variants: int = Field(64, ge=1)
+    prompts: Literal["ensemble", "caption"] = "ensemble"
+    prompts_per_class: int = Field(1, ge=1)
+    batch_norm: Literal["separate", "frozen", "shared"] = "separate"
+    ema: float = Field(0.99, ge=0, lt=1)
+    select: Literal["mean", "macro_f1", "map"] = "mean"
+    log_scale_range: tuple[float, float] = (1.0, 4.6052)
+    augmentation: Augmentation = Augmentation()
+    stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
+
+    @property
+    def epochs(self) -> int:
+        """Return the epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the recipes that come with the package."""
+    folder = files("galaxalign.training") / "recipes"
+    return tuple(
+        sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
+    )
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Return a recipe by name or from a TOML file.
+
+    Raises
+    ------
+    InputError
+        No such recipe, or the file has an unknown key or a value out of range.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise InputError(f"recipe file {path} does not exist")
+        text = path.read_text()
+    elif str(name_or_path) in recipe_names():
+        text = (files("galaxalign.training") / "recipes" / f"{name_or_path}.toml").read_text()
+    else:
+        known = ", ".join(recipe_names())
+        raise InputError(f"unknown recipe {str(name_or_path)!r}; known are {known}, or a .toml file")
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"recipe {name_or_path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise InputError(f"recipe {name_or_path}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known: list[str] = [*Recipe.model_fields, *Stage.model_fields, *Augmentation.model_fields, "stage"]
+        close = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0)
+        return f"unknown key {where}; did you mean {close[0]!r}?"
+    given: Any = problem.get("input")
+    return f"{where} is {given!r}: {problem['msg']}"

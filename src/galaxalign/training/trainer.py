@@ -1,0 +1,526 @@
+"""The one training loop: stages of a recipe over galaxies, symbols and words."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from galaxalign.benchmark.metrics import classification_metrics
+from galaxalign.benchmark.retrieval import retrieval_metrics
+from galaxalign.data.augment import augment
+from galaxalign.encoders.base import to_tensor
+from galaxalign.encoders.clip import ClipEncoder
+from galaxalign.encoders.vision import VisionEncoder
+from galaxalign.errors import InputError
+from galaxalign.training.checkpoint import load_checkpoint, save_checkpoint
+from galaxalign.training.losses import alignment_loss, self_alignment_loss
+from galaxalign.training.norms import SymbolStatistics, freeze_batch_norm
+from galaxalign.training.recipe import Recipe, Stage
+
+__all__ = ["TrainingData", "TrainingResult", "fit"]
+
+_EPOCH_SEED = 1_000_003  # a prime: the streams of neighbouring seeds and epochs do not meet
+
+
+@dataclass
+class TrainingData:
+    """What a run learns from and chooses its epoch on; never a test galaxy.
+
+    Attributes
+    ----------
+    images : ndarray (N, L, L, 3), uint8
+        Canvases, `canvas_factor` times as wide as the encoder's frame.
+    labels : ndarray (N,), int64
+    validation_images : ndarray (M, S, S, 3), uint8
+        Framed as at use.
+    validation_labels : ndarray (M,), int64
+    prompts : list of K lists of sentences
+        The first of each class is the paper's caption.
+    symbols : ndarray (K, V, S, S, 3), uint8
+    flip_permutation : ndarray (K,), int64
+        Class of the mirror image.
+    canvas_factor : float
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    prompts: list[list[str]]
+    symbols: np.ndarray
+    flip_permutation: np.ndarray
+    canvas_factor: float = 1.0
+
+    @property
+    def classes(self) -> int:
+        """Return the number of classes K."""
+        return len(self.prompts)
+
+
+@dataclass
+class TrainingResult:
+    """What a run leaves behind: the encoder holds the chosen weights.
+
+    Attributes
+    ----------
+    history : list of dict
+        One row per epoch: stage, epoch, losses, validation figures, seconds.
+    best_epoch : int
+        Counted from 1 over all stages.
+    head : Tensor (K, D + 1), optional
+        Weights and bias of the linear head, where the recipe trains one, for vectors before normalisation.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    head: Tensor | None = None
+
+
+class _Towers(nn.Module):
+    """Everything that can be trained, behind one forward (so that accelerate can wrap it)."""
+
+    def __init__(self, encoder: ClipEncoder | VisionEncoder, classes: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.visual = encoder.visual
+        self.symbol: nn.Module | None = None
+        self.text: nn.Module | None = None
+        self.head = nn.Linear(encoder.dimension, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        low, high = recipe.log_scale_range
+        # One scale for each pair of kinds: what separates images from words need not suit images alone.
+        names = {pair for stage in recipe.stages for pair in stage.pairs}
+        start = min(max(math.log(1 / 0.07), low), high)
+        self.log_scale = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(start)) for name in sorted(names) if name != "image-label"}
+        )
+
+
+def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[str, Any]]:
+    """Return the trained parameters with their learning rates; biases and norms are not decayed."""
+    rates: dict[str, float] = {"trunk": stage.lr_trunk, "head": stage.lr_head, "text": stage.lr_text}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in towers.named_parameters():
+        if name.startswith("text."):
+            kind = "text"
+        elif name.startswith(("head.", "log_scale.")) or ".head." in name:
+            kind = "head"
+        else:
+            kind = "trunk"
+        parameter.requires_grad_(rates[kind] > 0)
+        if rates[kind] > 0:
+            decay = parameter.ndim > 1
+            groups.setdefault((kind, decay), []).append(parameter)
+    return [
+        {"params": members, "lr": rates[kind], "weight_decay": stage.weight_decay if decay else 0.0}
+        for (kind, decay), members in groups.items()
+    ]
+
+
+def _rate(step: int, total: int, warmup: float) -> float:
+    """Return the share of the peak learning rate: a linear rise, then a cosine to 1 % of it."""
+    rise = max(1, round(total * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    progress = (step - rise) / max(1, total - rise)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
+
+
+class _Average:
+    """Exponential moving average of weights; statistics of norms are copied."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay, self.steps = decay, 0
+        self.state = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        self.steps += 1
+        decay = min(self.decay, self.steps / (self.steps + 9))  # young averages forget their start faster
+        for key, value in module.state_dict().items():
+            if value.is_floating_point() and "running_" not in key:
+                self.state[key].lerp_(value, 1 - decay)
+            else:
+                self.state[key].copy_(value)
+
+
+def fit(
+    encoder: ClipEncoder | VisionEncoder,
+    recipe: Recipe,
+    data: TrainingData,
+    *,
+    out: Path | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> TrainingResult:
+    """Train `encoder` in place by `recipe` and leave it with the weights of the best validation epoch.
+
+    Parameters
+    ----------
+    encoder : ClipEncoder or VisionEncoder
+        A VisionEncoder can take part in "image-label" and "image-image" only.
+    recipe : Recipe
+    data : TrainingData
+    out : Path, optional
+        Folder for the checkpoint of each epoch, metrics.csv and TensorBoard files. A run whose checkpoint
+        is found there, made with the same `settings`, goes on where it stopped and ends the same.
+    seed : int
+    settings : dict, optional
+        What identifies the run; a checkpoint of other settings is refused.
+    on_epoch, on_step : callable, optional
+        Called with the row of each epoch, with the number of galaxies of each step.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    InputError
+        The encoder lacks a tower that the recipe needs, a class has no galaxies at all, or the folder
+        holds a checkpoint of other settings.
+    """
+    if isinstance(encoder, VisionEncoder) and any(s.uses("text") or s.uses("symbol") for s in recipe.stages):
+        raise InputError(
+            f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols"
+        )
+    if len(data.labels) < 2:
+        raise InputError(f"only {len(data.labels)} labelled galaxies to train on; at least 2 are needed")
+    accelerator = Accelerator(cpu=encoder.device.type == "cpu", mixed_precision="no")
+    torch.manual_seed(seed)
+    towers = _Towers(encoder, data.classes, recipe).to(encoder.device)
+    result = TrainingResult()
+    best: dict[str, Tensor] = {}
+    best_score = -math.inf
+    first = 0
+    writer = _writer(out)
+    identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed} | (settings or {})
+    restored = load_checkpoint(out, identity) if out is not None else None
+    epoch = 0
+    log_prior = _log_prior(data, encoder.device)
+    for stage_index, stage in enumerate(recipe.stages):
+        statistics: SymbolStatistics | None = None
+        if isinstance(encoder, ClipEncoder):
+            if stage.uses("text") or stage.uses("symbol"):
+                towers.text = encoder.model.text if hasattr(encoder.model, "text") else None
+            if stage.uses("symbol") and stage.symbol_tower == "own":
+                if encoder.symbol is None:
+                    encoder.copy_symbol_tower()
+                towers.symbol = encoder.symbol
+            elif stage.uses("symbol") and recipe.batch_norm == "separate":
+                statistics = SymbolStatistics(towers.visual)
+        groups = _parameter_groups(towers, encoder, stage)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+        average = _Average(towers, recipe.ema)
+        model, optimizer = accelerator.prepare(towers, optimizer)
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        steps = max(1, len(data.labels) // recipe.batch_size)
+        total = steps * stage.epochs
+        texts = (
+            _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0) if stage.uses("text") else None
+        )
+        for stage_epoch in range(stage.epochs):
+            epoch += 1
+            if restored is not None and epoch <= restored.epoch:
+                if epoch == restored.epoch:
+                    restored.into(towers, average.state, optimizer, statistics)
+                    average.steps = (stage_epoch + 1) * steps
+                    result.history, best, best_score = restored.history, restored.best, restored.best_score
+                    result.best_epoch = restored.best_epoch
+                continue
+            started = time.monotonic()
+            generator = torch.Generator().manual_seed(seed * _EPOCH_SEED + epoch)
+            torch.manual_seed(seed * _EPOCH_SEED + epoch)  # dropout
+            towers.train()
+            if recipe.batch_norm == "frozen":
+                freeze_batch_norm(towers)
+            sums: dict[str, float] = {}
+            order = torch.randperm(len(data.labels), generator=generator)
+            for step in range(steps):
+                rate = _rate(stage_epoch * steps + step, total, stage.warmup)
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * rate
+                rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size].numpy()
+                losses = _step_losses(
+                    encoder, model, data, recipe, stage, rows, texts, statistics, log_prior, generator
+                )
+                weight = sum(stage.pairs.values())
+                loss = sum((losses[p] * w for p, w in stage.pairs.items()), torch.zeros(())) / weight
+                if not bool(torch.isfinite(loss)):
+                    raise InputError(
+                        f"the loss became {float(loss)} in epoch {epoch} of stage {stage.name}; lower lr_trunk and lr_head"
+                    )
+                optimizer.zero_grad()
+                accelerator.backward(loss)
+                accelerator.clip_grad_norm_(towers.parameters(), 5.0)
+                optimizer.step()
+                with torch.no_grad():
+                    for scale in towers.log_scale.values():
+                        scale.clamp_(*recipe.log_scale_range)
+                average.update(towers)
+                for pair, value in losses.items():
+                    sums[pair] = sums.get(pair, 0.0) + float(value.detach())
+                if on_step is not None:
+                    on_step(len(rows))
+            seconds = time.monotonic() - started
+            row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
+            row |= {f"loss_{pair}": value / steps for pair, value in sums.items()}
+            row |= {f"scale_{k}": float(v.exp()) for k, v in towers.log_scale.items()}
+            row |= _validate(encoder, towers, average.state, data, stage)
+            row |= {"seconds": seconds, "images_per_second": steps * recipe.batch_size / seconds}
+            score = (row["macro_f1"] + row["map"]) / 2 if recipe.select == "mean" else row[recipe.select]
+            # an earlier stage is a warm-up: only epochs of the last stage can be chosen
+            if stage_index == len(recipe.stages) - 1 and score > best_score:
+                best_score, result.best_epoch = score, epoch
+                best = {k: v.clone() for k, v in average.state.items()}
+            result.history.append(row)
+            if writer is not None:
+                for key, value in row.items():
+                    if isinstance(value, float):
+                        writer.add_scalar(key, value, epoch)
+            if out is not None:
+                save_checkpoint(
+                    out,
+                    identity,
+                    epoch,
+                    towers,
+                    average.state,
+                    optimizer,
+                    statistics,
+                    result.history,
+                    best,
+                    best_score,
+                    result.best_epoch,
+                )
+                _write_csv(out / "metrics.csv", result.history)
+            if on_epoch is not None:
+                on_epoch(row)
+        if stage_index < len(recipe.stages) - 1:
+            towers.load_state_dict(average.state)
+            if statistics is not None:
+                # stage 2 copies the image tower for the symbols, with the statistics that symbols had
+                with statistics.active():
+                    encoder.copy_symbol_tower()  # type: ignore[union-attr]
+        first += stage.epochs
+    towers.load_state_dict(best)
+    towers.eval().requires_grad_(False)
+    if any("image-label" in stage.pairs for stage in recipe.stages):
+        result.head = torch.cat([towers.head.weight, towers.head.bias[:, None]], 1).detach().cpu()
+    if isinstance(encoder, ClipEncoder) and "image-text" in towers.log_scale:
+        with torch.no_grad():
+            encoder.model.logit_scale.copy_(towers.log_scale["image-text"])  # type: ignore[operator,union-attr]
+    if writer is not None:
+        writer.close()
+    return result
+
+
+class _Texts:
+    """The prompts of all classes: embedded once while the text tower is frozen, else at each step."""
+
+    def __init__(self, encoder: Any, prompts: list[list[str]], recipe: Recipe, *, frozen: bool) -> None:
+        self.encoder = encoder
+        self.per_class = recipe.prompts_per_class
+        chosen = [list(p) if recipe.prompts == "ensemble" else list(p[:1]) for p in prompts]
+        self.sizes = [len(p) for p in chosen]
+        self.starts = np.cumsum([0, *self.sizes[:-1]])
+        sentences = [sentence for group in chosen for sentence in group]
+        self.tokens: Tensor | None = None
+        self.vectors: Tensor | None = None
+        if frozen:
+            self.vectors = encoder.encode_texts(sentences).clone()
+        else:
+            self.tokens = encoder.tokenize(sentences)
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return vectors (K * per_class, D) and their classes."""
+        picked, labels = [], []
+        for label, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
+            for _ in range(self.per_class):
+                picked.append(int(start) + int(torch.randint(size, (), generator=generator)))
+                labels.append(label)
+        index = torch.tensor(picked)
+        if self.vectors is not None:
+            vectors = self.vectors[index.to(self.vectors.device)]
+        else:
+            assert self.tokens is not None
+            distinct, back = torch.unique(index, return_inverse=True)
+            with self.encoder.autocast():
+                encoded = self.encoder.model.encode_text(self.tokens[distinct.to(self.tokens.device)])
+            vectors = F.normalize(encoded.float(), dim=-1)[back.to(encoded.device)]
+        return vectors, torch.tensor(labels, device=vectors.device)
+
+
+def _step_losses(
+    encoder: Any,
+    towers: Any,
+    data: TrainingData,
+    recipe: Recipe,
+    stage: Stage,
+    rows: np.ndarray,
+    texts: _Texts | None,
+    statistics: SymbolStatistics | None,
+    log_prior: Tensor,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Return the loss of each pair of the stage for one batch."""
+    device = encoder.device
+    size = encoder.framing.size
+    canvases = to_tensor(data.images[rows], device)
+    pixels, mirrored = augment(
+        canvases, recipe.augmentation, size=size, factor=data.canvas_factor, generator=generator
+    )
+    labels = data.labels[rows]
+    labels = np.where(mirrored.numpy(), data.flip_permutation[labels], labels)
+    y = torch.from_numpy(labels).to(device)
+    fast = torch.autocast(device.type, torch.bfloat16, enabled=_bf16(device))
+    with fast:
+        features = towers.visual(encoder.normalize(pixels))
+    features = features.float()
+    image = F.normalize(features, dim=-1)
+    losses: dict[str, Tensor] = {}
+    if "image-label" in stage.pairs:
+        losses["image-label"] = F.cross_entropy(
+            towers.head(features), y, label_smoothing=stage.label_smoothing
+        )
+    if "image-image" in stage.pairs:
+        losses["image-image"] = self_alignment_loss(image, y, towers.log_scale["image-image"].exp())
+    kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
+    if stage.uses("text") and texts is not None:
+        kinds["text"] = texts.draw(generator)
+    if stage.uses("symbol"):
+        drawn, symbol_labels = _draw_symbols(data, recipe, size, generator, device)
+        tower = towers.visual if towers.symbol is None else towers.symbol
+        with fast, statistics.active() if statistics is not None else nullcontext():
+            vectors = tower(encoder.normalize(drawn))
+        kinds["symbol"] = (F.normalize(vectors.float(), dim=-1), symbol_labels)
+    for pair in stage.pairs:
+        if pair in losses:
+            continue
+        first, second = pair.split("-")
+        (a, ya), (b, yb) = kinds[first], kinds[second]
+        if stage.targets == "pair":
+            a, ya, b, yb = _paired(a, ya, b, yb, y, generator)
+        losses[pair] = alignment_loss(
+            a,
+            b,
+            ya,
+            yb,
+            towers.log_scale[pair].exp(),
+            targets=stage.targets,
+            smoothing=stage.label_smoothing if stage.targets == "same_class" else 0.0,
+            log_prior=stage.prior * log_prior if stage.prior and first == "image" else None,
+        )
+    return losses
+
+
+def _paired(
+    a: Tensor, ya: Tensor, b: Tensor, yb: Tensor, y: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Give every galaxy of the batch one of the words or symbols of its class, so that rows correspond."""
+
+    def matched(vectors: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if len(vectors) == len(y) and bool((labels == y).all()):
+            return vectors, labels
+        same = (labels[None, :] == y[:, None]).float().cpu()
+        index = torch.multinomial(same, 1, generator=generator)[:, 0].to(vectors.device)
+        return vectors[index], y
+
+    return (*matched(a, ya), *matched(b, yb))
+
+
+def _draw_symbols(
+    data: TrainingData, recipe: Recipe, size: int, generator: torch.Generator, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return symbols (K * per_class, 3, S, S) in 0..255 and their classes."""
+    classes, variants = data.symbols.shape[:2]
+    per_class = min(recipe.symbols_per_class, variants)
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    picks = torch.randint(variants, (len(labels),), generator=generator)
+    pixels = to_tensor(data.symbols[labels.numpy(), picks.numpy()], device)
+    if variants > 1:
+        settings = recipe.augmentation.model_copy(update={"colour": 0.0, "noise": 0.0})
+        pixels, mirrored = augment(pixels, settings, size=size, factor=1.0, generator=generator)
+        flipped = torch.from_numpy(data.flip_permutation)[labels]
+        labels = torch.where(mirrored, flipped, labels)
+    return pixels, labels.to(device)
+
+
+def _bf16(device: torch.device) -> bool:
+    from galaxalign.encoders.cpu import bf16_is_fast
+
+    return bf16_is_fast(device.type)
+
+
+def _log_prior(data: TrainingData, device: torch.device) -> Tensor:
+    counts = np.bincount(data.labels, minlength=data.classes) + 1.0
+    return torch.from_numpy(np.log(counts / counts.sum())).float().to(device)
+
+
+@torch.inference_mode()
+def _validate(
+    encoder: Any, towers: _Towers, averaged: dict[str, Tensor], data: TrainingData, stage: Stage
+) -> dict[str, float]:
+    """Return validation figures of the averaged weights: by words, by symbols where there are no words, or by the head."""
+    kept = {k: v.clone() for k, v in towers.state_dict().items()}
+    towers.load_state_dict(averaged)
+    towers.eval()
+    images, labels = data.validation_images, data.validation_labels
+    vectors, logits = [], []
+    use_head = "image-label" in stage.pairs and not stage.uses("text")
+    for start in range(0, len(images), 256):
+        with torch.autocast(encoder.device.type, torch.bfloat16, enabled=_bf16(encoder.device)):
+            features = encoder.visual(
+                encoder.normalize(to_tensor(images[start : start + 256], encoder.device))
+            )
+        vectors.append(F.normalize(features.float(), dim=-1))
+        if use_head:
+            logits.append(towers.head(features.float()))
+    embedded = torch.cat(vectors)
+    if use_head:
+        scores = torch.cat(logits)
+    else:
+        counts = [len(p) for p in data.prompts]
+        words = encoder.encode_texts([s for p in data.prompts for s in p])
+        means = torch.stack([group.mean(0) for group in words.split(counts)])
+        pair = "image-text" if "image-text" in towers.log_scale else next(iter(towers.log_scale))
+        scores = towers.log_scale[pair].exp() * embedded @ F.normalize(means, dim=-1).T
+    towers.load_state_dict(kept)
+    probabilities = scores.softmax(1).cpu().numpy()
+    names = [str(i) for i in range(data.classes)]
+    figures = classification_metrics(labels, probabilities, names)
+    found = retrieval_metrics(embedded.cpu().numpy(), labels)
+    return {
+        "accuracy": float(figures["accuracy"]),
+        "macro_f1": float(figures["macro_f1"]),
+        "map": float(found["map"]),
+    }
+
+
+def _writer(out: Path | None) -> Any:
+    if out is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(out / "tensorboard"))
+
+
+def _write_csv(path: Path, history: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(history)
