@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,6 @@ __all__ = ["TABLE_SUFFIXES", "Catalog", "as_catalog", "check_output", "read_cata
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
 _TEXT_COLUMNS = ("id_str", "file_loc")
 
-# The largest whole number up to which every whole number is a 64-bit float; ids above it lose digits.
-_EXACT = 2**53
 # "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
 _FLOAT_ID = re.compile(r"-?\d+\.0*|-?\d(\.\d+)?[eE]\+\d+")
 
@@ -46,7 +45,7 @@ class Catalog:
     ----------
     table : pandas.DataFrame
         The columns as in the file, except that the known ones (`id_str`, `file_loc`, `label`, `ra`,
-        `dec`) have these very names. Rows are numbered from 0.
+        `dec`) have these very names. Rows are numbered from 0. Not to be changed in place.
     root : Path
         The folder that `file_loc` is relative to.
     source : str
@@ -64,7 +63,7 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.table)
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         """The id of each row."""
         return [str(value) for value in self.table["id_str"]]
@@ -172,7 +171,9 @@ def as_catalog(
     if len(table) == 0:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
     if "id_str" in table:
-        ids = [_id_text(value, row, where) for row, value in enumerate(table["id_str"])]
+        # From here on not every whole number is a float of this width, and ids may have lost digits.
+        inexact = 2**24 if table["id_str"].dtype == np.float32 else 2**53
+        ids = [_id_text(value, row, where, inexact) for row, value in enumerate(table["id_str"])]
         _check_unique(ids, where)
     else:
         ids = [str(row) for row in range(len(table))]
@@ -246,7 +247,7 @@ def _canonical_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
     return table.rename(columns=names)
 
 
-def _id_text(value: object, row: int, where: str) -> str:
+def _id_text(value: object, row: int, where: str, inexact: int) -> str:
     """Return an id as text, or say how its digits were lost."""
     text = cell_text(value)
     if not text:
@@ -259,9 +260,7 @@ def _id_text(value: object, row: int, where: str) -> str:
     number = float(text)
     if number != int(number):
         raise InputError(f"{where} has the id_str {text} in row {row + 1}; an id is text or a whole number")
-    # A 32-bit float has lost digits beyond 2**24 already.
-    exact = 2**24 if isinstance(value, np.float32) else _EXACT
-    if abs(number) >= exact:
+    if abs(number) >= inexact:
         raise InputError(
             f"{where} holds id_str as floating-point numbers, which lost digits (row {row + 1}: {text}); "
             "save the ids as text or as 64-bit integers"

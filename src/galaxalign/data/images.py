@@ -130,7 +130,7 @@ def decode(path: str | Path, *, at_least: int | None = None) -> NDArray[np.uint8
         raise InputError(f"{path} may not be read; check the permissions of the file") from None
     except UnidentifiedImageError:
         raise InputError(
-            f"{path} is not an image, whatever its name says; it must be {', '.join(_FORMATS)}"
+            f"{path} is no image that is recognised, whatever its name says; it must be {', '.join(_FORMATS)}"
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(_too_large(path)) from None

@@ -333,8 +333,6 @@ def _deal(
 def _quotas(n: int, targets: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.int64]:
     """Divide n single galaxies so that, with those dealt already, each part comes closest to its target."""
     lack = np.maximum(targets - counts, 0)
-    if lack.sum() == 0:  # a previous split has filled every part of this class to the brim
-        lack = targets
     exact = n * lack / lack.sum()
     quotas = np.floor(exact).astype(np.int64)
     for place in np.argsort(quotas - exact, kind="stable")[: n - quotas.sum()]:
