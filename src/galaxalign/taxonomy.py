@@ -65,6 +65,11 @@ class Level:
     words: str
     morphology: Morphology = Morphology()  # noqa: RUF009 (frozen, therefore safe to share)
 
+    @cached_property
+    def fixes(self) -> dict[str, Any]:
+        """The Morphology fields that this level fixes, by name."""
+        return self.morphology.known()
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -81,6 +86,7 @@ class Attribute:
     levels : tuple of Level
         Words by value, ascending. If the words of the lowest begin with "no ", the attribute grades
         a presence (a bar, dust); otherwise it orders appearances (face-on to edge-on).
+        Words are noun phrases that can follow "with", or begin with "seen".
     smooth_levels : tuple of Level
         Levels for smooth galaxies where the number means something else there; () = as `levels`.
     needs : str
