@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from galaxalign.data.images import Framing
 from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
-from galaxalign.encoders.vision import create_timm, read_weights, verify_sha256
+from galaxalign.encoders.vision import create_timm, normalization, read_weights, verify_sha256
 from galaxalign.errors import InputError
 
 __all__ = ["MINILM", "ClipEncoder", "build_clip", "build_lite", "build_timm_minilm", "minilm_folder"]
@@ -26,7 +26,6 @@ MINILM = {
 }
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _LITE0 = "tf_efficientnet_lite0"
-_HALF = (0.5, 0.5, 0.5)
 
 
 class ClipEncoder:
@@ -76,7 +75,7 @@ class ClipEncoder:
 
     @property
     def visual(self) -> nn.Module:
-        """Return the image tower: normalised pixels (N, 3, S, S) -> vectors (N, D), not yet of unit length."""
+        """Return the image tower: normalised pixels (N, 3, S, S) -> vectors (N, D) of any length."""
         return self.model.visual  # type: ignore[return-value]
 
     @property
@@ -253,7 +252,7 @@ def build_timm_minilm(
     template = create_timm(architecture, weights, size=framing.size)
     model.visual.trunk = template
     tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=77)
-    mean, std = template.pretrained_cfg.get("mean", _HALF), template.pretrained_cfg.get("std", _HALF)
+    mean, std = normalization(template)
     return ClipEncoder(
         model, tokenizer, config, name=architecture, framing=framing, mean=mean, std=std, device=device
     )

@@ -16,7 +16,15 @@ from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
 from galaxalign.errors import InputError
 
-__all__ = ["VisionEncoder", "build_vision", "create_timm", "read_weights", "verify_sha256"]
+__all__ = [
+    "VisionEncoder",
+    "build_vision",
+    "create_timm",
+    "drop_untrained_head",
+    "normalization",
+    "read_weights",
+    "verify_sha256",
+]
 
 
 class VisionEncoder:
@@ -153,7 +161,7 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
         if architecture.startswith("vit_"):
             from timm.models.vision_transformer import checkpoint_filter_fn
 
-            weights = checkpoint_filter_fn(weights, trunk)
+            weights = checkpoint_filter_fn(weights, trunk)  # type: ignore[arg-type]
         kept = {k: v for k, v in weights.items() if not k.startswith(("classifier.", "head.", "fc."))}
         result = trunk.load_state_dict(kept, strict=False)
         # a trunk may come without the convolution that follows pooling (MobileNetV3's conv_head)
@@ -162,11 +170,17 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
             first = (result.unexpected_keys + missing)[0]
             raise InputError(f"the weights do not fit {architecture}: the first mismatch is {first}")
         if result.missing_keys:
-            _drop_untrained_head(trunk)
+            drop_untrained_head(trunk)
     return trunk
 
 
-def _drop_untrained_head(trunk: nn.Module) -> None:
+def normalization(trunk: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the mean and standard deviation of pixels in 0..1 that a timm tower was trained with."""
+    config: Any = trunk.pretrained_cfg
+    return config["mean"], config["std"]
+
+
+def drop_untrained_head(trunk: nn.Module) -> None:
     """Let the pooled features of the last stage be the output where what follows has no weights."""
     for name in ("conv_head", "norm_head", "act2"):
         if hasattr(trunk, name):
@@ -193,5 +207,5 @@ def build_vision(
     if framing is None:
         framing = Framing(size=config.input_size[-1] if config else 224)
     trunk = create_timm(architecture, read_weights(Path(file)) if file else None, size=framing.size)
-    mean, std = trunk.pretrained_cfg["mean"], trunk.pretrained_cfg["std"]  # type: ignore[index]
+    mean, std = normalization(trunk)
     return VisionEncoder(trunk, name=name, framing=framing, mean=mean, std=std, device=device)

@@ -43,7 +43,7 @@ class SymbolStatistics:
     def _swap(self) -> None:
         for i, layer in enumerate(self._layers):
             mean, var = self._other[i]
-            self._other[i] = (layer.running_mean, layer.running_var)  # type: ignore[assignment]
+            self._other[i] = (layer.running_mean, layer.running_var)
             layer.running_mean, layer.running_var = mean, var
 
     @contextmanager

