@@ -19,3 +19,38 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture
+def tiny_clip():
+    """Return a CLIP with random weights that trains in milliseconds, at 32 px."""
+    import open_clip
+    import torch
+
+    from galaxalign.data.images import Framing
+    from galaxalign.encoders.clip import ClipEncoder
+
+    torch.manual_seed(0)
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {
+            "timm_model_name": "test_efficientnet",
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "image_size": 32,
+        },
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+        "custom_text": True,
+    }
+    model = open_clip.CustomTextCLIP(**{k: v for k, v in config.items() if k != "custom_text"})
+    half = (0.5, 0.5, 0.5)
+    return ClipEncoder(
+        model,
+        open_clip.get_tokenizer("RN50"),
+        config,
+        name="tiny",
+        framing=Framing(size=32),
+        mean=half,
+        std=half,
+    )

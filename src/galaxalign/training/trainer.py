@@ -263,7 +263,7 @@ def fit(
                 loss = sum((losses[p] * w for p, w in stage.pairs.items()), torch.zeros(())) / weight
                 if not bool(torch.isfinite(loss)):
                     raise InputError(
-                        f"the loss became {float(loss)} in epoch {epoch}; lower the learning rates of {stage.name}"
+                        f"the loss became {float(loss.detach())} in epoch {epoch}; lower the learning rates"
                     )
                 optimizer.zero_grad()
                 accelerator.backward(loss)
@@ -280,12 +280,12 @@ def fit(
             seconds = time.monotonic() - started
             row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
             row |= {f"loss_{pair}": value / steps for pair, value in sums.items()}
-            row |= {f"scale_{k}": float(v.exp()) for k, v in towers.log_scale.items()}
+            row |= {f"scale_{k}": float(v.detach().exp()) for k, v in towers.log_scale.items()}
             row |= _validate(encoder, towers, average.state, data, stage)
             row |= {"seconds": seconds, "images_per_second": steps * recipe.batch_size / seconds}
             score = (row["macro_f1"] + row["map"]) / 2 if recipe.select == "mean" else row[recipe.select]
-            # an earlier stage is a warm-up: only epochs of the last stage can be chosen
-            if stage_index == len(recipe.stages) - 1 and score > best_score:
+            # a warm-up is never chosen; of equal epochs the longest trained is
+            if stage_index == len(recipe.stages) - 1 and score >= best_score:
                 best_score, result.best_epoch = score, epoch
                 best = {k: v.clone() for k, v in average.state.items()}
             result.history.append(row)

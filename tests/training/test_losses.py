@@ -1,0 +1,85 @@
+"""Contrastive losses say what they are documented to say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from galaxalign.training.losses import alignment_loss, self_alignment_loss
+
+
+def unit(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:
+    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+SCALE = torch.tensor(10.0)
+
+
+def test_pair_targets_are_clips_symmetric_cross_entropy():
+    a, b, y = unit(6), unit(6, seed=1), torch.zeros(6, dtype=torch.long)
+    logits = SCALE * a @ b.T
+    wanted = (F.cross_entropy(logits, torch.arange(6)) + F.cross_entropy(logits.T, torch.arange(6))) / 2
+    torch.testing.assert_close(alignment_loss(a, b, y, y, SCALE, targets="pair"), wanted)
+
+
+def test_pair_targets_punish_a_match_of_the_same_class_and_same_class_targets_do_not():
+    a = unit(1).repeat(4, 1)
+    y = torch.zeros(4, dtype=torch.long)
+    other = torch.tensor([1])
+    b = torch.cat([a, -a[:1]])
+    yb = torch.cat([y, other])
+    rightly = alignment_loss(a, b, y, yb, SCALE, targets="same_class")
+    uniform = torch.log(torch.tensor(4.0))
+    torch.testing.assert_close(rightly, uniform, atol=1e-4, rtol=0)
+    assert alignment_loss(a, a, y, y, SCALE, targets="pair") > 1.3
+
+
+def test_same_class_targets_with_one_prompt_per_class_are_a_classifier():
+    images, prompts = unit(10), unit(3, seed=1)
+    y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 0, 1])
+    logits = SCALE * images @ prompts.T
+    forward = F.cross_entropy(logits, y)
+    backward = (
+        -sum((F.log_softmax(logits.T, 1)[k] * (y == k).float()).sum() / (y == k).sum() for k in range(3)) / 3
+    )
+    loss = alignment_loss(images, prompts, y, torch.arange(3), SCALE, targets="same_class")
+    torch.testing.assert_close(loss, (forward + backward) / 2)
+
+
+def test_the_log_prior_enters_the_choice_of_images_among_prompts_only():
+    images, prompts, y = unit(5), unit(2, seed=1), torch.tensor([0, 0, 0, 1, 1])
+    prior = torch.log(torch.tensor([0.9, 0.1]))
+    k = torch.arange(2)
+    plain = alignment_loss(images, prompts, y, k, SCALE, targets="same_class")
+    shifted = alignment_loss(images, prompts, y, k, SCALE, targets="same_class", log_prior=prior)
+    logits = SCALE * images @ prompts.T
+    wanted = plain + (F.cross_entropy(logits + prior, y) - F.cross_entropy(logits, y)) / 2
+    torch.testing.assert_close(shifted, wanted)
+
+
+def test_a_class_without_partner_in_the_batch_is_left_out():
+    a, b = unit(3), unit(2, seed=1)
+    with_stranger = alignment_loss(
+        a, b, torch.tensor([0, 1, 7]), torch.tensor([0, 1]), SCALE, targets="same_class"
+    )
+    assert torch.isfinite(with_stranger)
+    nobody = alignment_loss(a, b, torch.tensor([5, 6, 7]), torch.tensor([0, 1]), SCALE, targets="same_class")
+    assert nobody == 0
+
+
+def test_pair_targets_need_as_many_of_both():
+    with pytest.raises(ValueError, match="got 3 and 2"):
+        alignment_loss(unit(3), unit(2), torch.zeros(3), torch.zeros(2), SCALE, targets="pair")
+
+
+def test_self_alignment_is_supcon():
+    a, y = unit(6), torch.tensor([0, 0, 1, 1, 1, 2])
+    similarity = SCALE * a @ a.T
+    losses = []
+    for i in range(5):  # the last has no partner
+        others = [j for j in range(6) if j != i]
+        denominator = torch.logsumexp(similarity[i, others], 0)
+        partners = [j for j in others if y[j] == y[i]]
+        losses.append(-torch.stack([similarity[i, j] - denominator for j in partners]).mean())
+    torch.testing.assert_close(self_alignment_loss(a, y, SCALE), torch.stack(losses).mean())

@@ -1,0 +1,192 @@
+"""The training loop on galaxies so simple that a tiny tower learns them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from galaxalign.errors import InputError
+from galaxalign.training.norms import SymbolStatistics
+from galaxalign.training.recipe import Recipe
+from galaxalign.training.trainer import TrainingData, fit
+
+
+def survey(n: int = 48, seed: int = 0) -> TrainingData:
+    """Return red, green and blue frames: three classes that nobody can mistake."""
+    rng = np.random.default_rng(seed)
+
+    def frames(labels: np.ndarray) -> np.ndarray:
+        images = rng.integers(0, 40, (len(labels), 32, 32, 3)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[..., label] += 180
+        return images
+
+    labels = np.arange(n) % 3
+    validation = np.arange(18) % 3
+    symbols = np.zeros((3, 4, 32, 32, 3), np.uint8)
+    for k in range(3):
+        symbols[k, :, 8:24, 8:24, k] = 255
+    return TrainingData(
+        images=frames(labels),
+        labels=labels,
+        validation_images=frames(validation),
+        validation_labels=validation,
+        prompts=[[f"A picture of a {c} galaxy", f"a {c} one"] for c in ("red", "green", "blue")],
+        symbols=symbols,
+        flip_permutation=np.arange(3),
+    )
+
+
+def recipe(**changes) -> Recipe:
+    stage = {"lr_trunk": 3e-3, "lr_head": 1e-2, "label_smoothing": 0.0}
+    values = {
+        "name": "test",
+        "batch_size": 12,
+        "ema": 0.5,
+        "augmentation": {"colour": 0.0, "rotate": False},
+        "stage": [
+            {
+                "name": "one",
+                "pairs": {"image-text": 1, "symbol-text": 1},
+                "symbol_tower": "shared",
+                "epochs": 2,
+                **stage,
+            },
+            {
+                "name": "two",
+                "pairs": {"image-text": 1, "image-symbol": 1, "symbol-text": 1},
+                "epochs": 6,
+                **stage,
+            },
+        ],
+    }
+    return Recipe.model_validate(values | changes)
+
+
+@pytest.mark.parametrize("targets", ["same_class", "pair"])
+@pytest.mark.parametrize("lr_text", [0.0, 1e-3])
+def test_two_stages_teach_images_words_and_symbols(tiny_clip, targets, lr_text):
+    plan = recipe()
+    stages = [s.model_dump() | {"targets": targets, "lr_text": lr_text} for s in plan.stages]
+    if targets == "pair":  # negatives of the same class slow it down
+        stages[1]["epochs"] = 16
+    words_before = tiny_clip.encode_texts(["A picture of a red galaxy"]).clone()
+    result = fit(tiny_clip, recipe(stage=stages), survey(), seed=1)
+    assert result.history[-1]["accuracy"] > 0.9
+    assert result.best_epoch > 2  # the warm-up is never chosen
+    assert tiny_clip.symbol is not None
+    changed = not torch.equal(words_before, tiny_clip.encode_texts(["A picture of a red galaxy"]))
+    assert changed == (lr_text > 0)
+    data = survey(seed=7)
+    images = tiny_clip.encode_images(data.images)
+    symbols = tiny_clip.encode_symbols(data.symbols[:, 0])
+    assert ((images @ symbols.T).argmax(1).numpy() == data.labels).mean() > 0.9
+
+
+def test_the_symbol_tower_starts_as_a_copy_and_then_goes_its_own_way(tiny_clip):
+    fit(tiny_clip, recipe(), survey())
+    own, shared = tiny_clip.symbol.state_dict(), tiny_clip.visual.state_dict()
+    assert own.keys() == shared.keys()
+    assert any(not torch.equal(own[key], shared[key]) for key in own)
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(tiny_clip, tmp_path):
+    import copy
+
+    def start():
+        encoder = copy.copy(tiny_clip)
+        encoder.model, encoder.symbol = copy.deepcopy(tiny_clip.model), None
+        return encoder
+
+    whole, broken, resumed = start(), start(), start()
+    straight = fit(whole, recipe(), survey(), seed=3)
+
+    class KilledError(Exception):
+        pass
+
+    for last in (1, 2, 5):  # within the warm-up, at its end, within stage 2
+
+        def kill(row, last=last):
+            if row["epoch"] == last:
+                raise KilledError
+
+        with pytest.raises(KilledError):
+            fit(broken, recipe(), survey(), seed=3, out=tmp_path, on_epoch=kill)
+        broken = start()
+    again = fit(resumed, recipe(), survey(), seed=3, out=tmp_path)
+    assert again.best_epoch == straight.best_epoch
+    for a, b in ((whole.model, resumed.model), (whole.symbol, resumed.symbol)):
+        theirs = b.state_dict()
+        for key, value in a.state_dict().items():
+            torch.testing.assert_close(value, theirs[key], rtol=0, atol=0)
+    figures = ("accuracy", "macro_f1", "map", "loss_image-text")
+    assert [[r[k] for k in figures] for r in again.history] == [
+        [r[k] for k in figures] for r in straight.history
+    ]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tiny_clip, tmp_path):
+    fit(tiny_clip, recipe(), survey(), out=tmp_path, settings={"crop": 1.0})
+    with pytest.raises(InputError, match=r"other settings \(crop, seed\)"):
+        fit(tiny_clip, recipe(), survey(), out=tmp_path, seed=1, settings={"crop": 0.5})
+
+
+def test_a_mirrored_galaxy_takes_the_class_of_its_mirror_image(tiny_clip, monkeypatch):
+    seen = []
+    data = survey()
+    data.flip_permutation = np.array([1, 0, 2])
+
+    import galaxalign.training.trainer as trainer
+
+    def spy(a, b, labels_a, labels_b, scale, **kwargs):
+        seen.append(labels_a)
+        return (a.sum() + b.sum()) * 0
+
+    monkeypatch.setattr(trainer, "alignment_loss", spy)
+    monkeypatch.setattr(
+        trainer, "augment", lambda images, s, **k: (images.float(), torch.ones(len(images), dtype=torch.bool))
+    )
+    stage = {"name": "one", "pairs": {"image-text": 1}, "epochs": 1}
+    data.labels = np.zeros_like(data.labels)
+    fit(tiny_clip, recipe(stage=[stage]), data)
+    assert all((labels == 1).all() for labels in seen)
+
+
+def test_supervised_training_leaves_a_linear_head(tiny_clip):
+    from galaxalign.encoders.vision import VisionEncoder
+
+    half = (0.5, 0.5, 0.5)
+    tower = VisionEncoder(tiny_clip.visual.trunk, name="t", framing=tiny_clip.framing, mean=half, std=half)
+    stage = {"name": "ce", "pairs": {"image-label": 1}, "epochs": 6, "lr_trunk": 3e-3, "lr_head": 1e-2}
+    result = fit(tower, recipe(stage=[stage]), survey())
+    assert result.head.shape == (3, tower.dimension + 1)
+    assert result.history[-1]["accuracy"] > 0.9
+    with pytest.raises(InputError, match="only an image tower"):
+        fit(tower, recipe(), survey())
+
+
+def test_too_few_galaxies_and_a_diverging_run_are_input_errors(tiny_clip):
+    data = survey()
+    data.images, data.labels = data.images[:1], data.labels[:1]
+    with pytest.raises(InputError, match="only 1 labelled"):
+        fit(tiny_clip, recipe(), data)
+    stage = {"name": "wild", "pairs": {"image-label": 1}, "epochs": 8, "lr_trunk": 1e18, "lr_head": 1e18}
+    with pytest.raises(InputError, match="lower the learning rates"):
+        fit(tiny_clip, recipe(stage=[stage]), survey())
+
+
+def test_symbols_have_statistics_of_their_own():
+    tower = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+    tower.train()
+    statistics = SymbolStatistics(tower)
+    before = tower[1].running_mean.clone()
+    with statistics.active():
+        tower(torch.randn(8, 1, 4, 4) + 5)
+    torch.testing.assert_close(tower[1].running_mean, before, rtol=0, atol=0)
+    with statistics.active():
+        assert not torch.equal(tower[1].running_mean, before)
+    saved = statistics.state()
+    other = SymbolStatistics(tower)
+    other.load(saved)
+    assert all(torch.equal(value, other.state()[key]) for key, value in saved.items())
