@@ -1,0 +1,333 @@
+"""The command line: each verb is the function of the same name; here text only becomes arguments."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import galaxalign
+from galaxalign import console
+from galaxalign.errors import InputError
+
+__all__ = ["app", "main"]
+
+
+class _Polite(TyperGroup):
+    """Ends in one sentence where the user can mend it: 1 input at fault, 2 wrong usage, 130 interrupted."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except InputError as error:
+            _say(f"Error: {' '.join(str(error).split())}")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            going_on = "; the same command continues it from its last finished epoch"
+            _say(f"\nStopped{going_on if ctx.invoked_subcommand == 'train' else ''}.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Who reads has seen enough (`| head`). What is left in the buffer must go somewhere at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        return result
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _try_next(*commands: list[str]) -> None:
+    print("Try next:")
+    for command in commands:
+        print(f"  {shlex.join(command)}")
+
+
+app = typer.Typer(
+    cls=_Polite,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Teach a vision-language model the morphology of galaxies in your survey, and ask it about each.",
+)
+
+Catalog = Annotated[
+    str,
+    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; or a folder or glob of images."),
+]
+Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train.")]
+OtherTaxonomy = Annotated[
+    str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")
+]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; the fastest by default.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"galaxalign {galaxalign.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="[RECIPE]", help="galaxalign, image-text, supervised, or a TOML file.")
+    ] = "galaxalign",
+    *,
+    catalog: Annotated[str, typer.Option("--catalog", help="Catalogue with images and labels.")],
+    taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file of the classes.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the model folder.")],
+    encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")
+    ] = None,
+    crop: Annotated[
+        float, typer.Option("--crop", help="Centred share of the frame to look at, 0 to 1.")
+    ] = 1.0,
+    share: Annotated[
+        float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")
+    ] = 1.0,
+    symbols: Annotated[
+        Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train on your catalogue; run again after a stop, it continues."""
+    folder = galaxalign.train(
+        recipe=recipe,
+        catalog=catalog,
+        taxonomy=taxonomy,
+        encoder=encoder,
+        split=split,
+        out=out,
+        crop=crop,
+        seed=seed,
+        share=share,
+        symbols=symbols,
+        device=device,
+        quiet=quiet,
+    )
+    print(f"The model is in {folder}.")
+    parts = str(split or folder / "split.parquet")
+    _try_next(
+        ["galaxalign", "evaluate", catalog, "--model", str(folder), "--split", parts, "--part", "test"],
+        ["galaxalign", "embed", catalog, "--model", str(folder), "--out", "embeddings.parquet"],
+        ["galaxalign", "search", "embeddings.parquet", "--text", "a barred spiral galaxy"],
+    )
+
+
+@app.command()
+def classify(
+    catalog: Catalog,
+    *,
+    model: Model,
+    taxonomy: OtherTaxonomy = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Table of predictions (.parquet .csv .fits .vot); else CSV to a pipe."),
+    ] = None,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say what each galaxy is, and how sure that is."""
+    frame = galaxalign.classify(
+        catalog=catalog, model=model, taxonomy=taxonomy, out=out, device=device, quiet=quiet
+    )
+    if out is None:
+        console.print_predictions(frame)
+    else:
+        console.print_counts(frame)
+        print(f"The predictions are in {out}.")
+
+
+@app.command()
+def evaluate(
+    catalog: Catalog,
+    *,
+    model: Model,
+    taxonomy: OtherTaxonomy = None,
+    split: Annotated[Path | None, typer.Option("--split", help="Saved split; all rows if left out.")] = None,
+    part: Annotated[
+        str, typer.Option("--part", help="Part of the split: train, validation or test.")
+    ] = "test",
+    out: Annotated[Path | None, typer.Option("--out", help="metrics.json with per-class figures.")] = None,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure classification and retrieval on labelled galaxies, with 95 % intervals."""
+    metrics = galaxalign.evaluate(
+        catalog=catalog,
+        model=model,
+        taxonomy=taxonomy,
+        split=split,
+        part=part,
+        out=out,
+        device=device,
+        quiet=quiet,
+    )
+    console.print_metrics(metrics)
+
+
+@app.command()
+def embed(
+    catalog: Catalog,
+    *,
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="Embeddings file (.parquet).")],
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn each galaxy into a vector, once; search and maps then need no images."""
+    path = galaxalign.embed(catalog=catalog, model=model, out=out, device=device, quiet=quiet)
+    print(f"The embeddings are in {path}.")
+    _try_next(
+        ["galaxalign", "search", str(path), "--text", "a barred spiral galaxy"],
+        ["galaxalign", "project", str(path), "--out", "map.parquet"],
+    )
+
+
+@app.command()
+def search(
+    embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="File made by galaxalign embed.")],
+    *,
+    text: Annotated[list[str] | None, typer.Option("--text", help="What it looks like, in words.")] = None,
+    not_: Annotated[list[str] | None, typer.Option("--not", help="What it should not look like.")] = None,
+    image: Annotated[list[str] | None, typer.Option("--image", help="A picture of a galaxy.")] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option("--symbol", help="A class of the taxonomy, or a drawing (SVG, PNG).")
+    ] = None,
+    id_: Annotated[list[str] | None, typer.Option("--id", help="A galaxy of the file.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many galaxies.")] = 20,
+    form: Annotated[console.Format, typer.Option("--format", help="How to print them.")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", help="Write a table instead of printing.")] = None,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find galaxies by words, pictures, drawings or ids; each of these can be repeated and combined."""
+    if out is not None:
+        from galaxalign.data.catalog import check_output
+
+        check_output(out)
+    entries = galaxalign.search(
+        embeddings=embeddings,
+        text=tuple(text or ()),
+        not_=tuple(not_ or ()),
+        image=tuple(image or ()),
+        symbol=tuple(symbol or ()),
+        id=tuple(id_ or ()),
+        model=model,
+        k=k,
+        device=device,
+        quiet=quiet,
+    )
+    if out is None:
+        console.print_entries(entries, form)
+    else:
+        console.write_entries(entries, out)
+        print(f"The {len(entries)} galaxies are in {out}.")
+
+
+@app.command()
+def project(
+    embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="File made by galaxalign embed.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Table of positions (.parquet .csv .fits .vot).")],
+    method: Annotated[str, typer.Option("--method", help="tsne, umap or pca.")] = "tsne",
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Picture of the map; beside the table by default.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Lay the galaxies out on a map: neighbours look alike."""
+    path = galaxalign.project(embeddings=embeddings, method=method, out=out, figure=figure, seed=seed)
+    print(f"The map is in {path}, its picture in {figure or path.with_suffix('.png')}.")
+
+
+@app.command()
+def symbols(
+    taxonomy: Annotated[str, typer.Argument(metavar="TAXONOMY", help="Name or TOML file.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="The sheet (.png .svg .pdf).")],
+) -> None:
+    """Draw the schematic symbol of each class on one labelled sheet."""
+    print(f"The symbols are in {galaxalign.symbols(taxonomy=taxonomy, out=out)}.")
+
+
+@app.command()
+def simulate(
+    *,
+    taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file.")] = "galaxy10_decals",
+    n: Annotated[int, typer.Option("--n", help="Number of galaxies.")] = 2000,
+    out: Annotated[Path, typer.Option("--out", help="Folder for catalog.csv and the images.")],
+    size: Annotated[int, typer.Option("--size", help="Pixels along each side.")] = 128,
+    seed: Seed = 0,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; one per core by default.")
+    ] = None,
+) -> None:
+    """Make a survey of simulated galaxies whose true morphology is known."""
+    path = galaxalign.simulate(taxonomy=taxonomy, n=n, out=out, size=size, seed=seed, workers=workers)
+    print(f"The catalogue is {path}.")
+
+
+@app.command()
+def split(
+    catalogs: Annotated[list[str], typer.Argument(metavar="CATALOG...", help="One or several catalogues.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="The split (.parquet).")],
+    fractions: Annotated[
+        tuple[float, float, float], typer.Option("--fractions", help="Shares of train, validation, test.")
+    ] = (0.7, 0.1, 0.2),
+    group: Annotated[
+        str | None, typer.Option("--group", help="Column whose equal values stay together.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Divide catalogues into train, validation and test, the same galaxy always in the same part."""
+    path = galaxalign.split(catalogs=catalogs, out=out, fractions=fractions, group=group, seed=seed)
+    console.print_split(galaxalign.read_split(path))
+    print(f"The split is in {path}.")
+
+
+@app.command()
+def demo(
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path(
+        "galaxalign-demo"
+    ),
+    n: Annotated[int, typer.Option("--n", help="Number of simulated galaxies.")] = 500,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """See all of it in a few minutes, offline: simulate, train, evaluate, search, and read the report."""
+    report = galaxalign.demo(out=out, n=n, seed=seed, quiet=quiet)
+    print(f"The report is {report}: open it in a browser.")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="galaxalign")
+
+
+if __name__ == "__main__":
+    main()

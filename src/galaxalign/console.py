@@ -1,0 +1,153 @@
+"""Results on standard output: a table on a terminal, plain text in a pipe, CSV and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from galaxalign.analysis.search import Entry
+    from galaxalign.data.splits import Split
+
+__all__ = [
+    "Format",
+    "print_counts",
+    "print_entries",
+    "print_metrics",
+    "print_predictions",
+    "print_split",
+    "print_table",
+    "write_entries",
+]
+
+Format = Literal["table", "csv", "json"]
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "map": "mAP (all)",
+    "map_at_5": "mAP@5",
+    "ece": "calibration error",
+    "brier": "Brier score",
+}
+# On a terminal a classification shows this many galaxies; a pipe or a file gets all of them.
+_SHOWN = 20
+
+
+def print_table(columns: Mapping[str, Literal["left", "right"]], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text under a header; with rules and colours on a terminal only.
+
+    Parameters
+    ----------
+    columns : dict of str to {"left", "right"}
+        The header and how each column is aligned.
+    rows : sequence of sequence of str
+        The cells, printed whole however long they are.
+    """
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for name, side in columns.items():
+            table.add_column(name, justify=side, overflow="fold")
+        for row in rows:
+            # Text, because an id may hold square brackets, which rich would take for markup.
+            table.add_row(*map(Text, row))
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (list(columns), *rows):
+        cells = (
+            cell.ljust(width) if side == "left" else cell.rjust(width)
+            for cell, width, side in zip(row, widths, columns.values(), strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def print_entries(entries: Sequence[Entry], form: Format) -> None:
+    """Print the answers of a search: rank, id_str and score."""
+    rows = [(entry.rank, entry.id_str, round(entry.score, 6)) for entry in entries]
+    header = ("rank", "id_str", "score")
+    if form == "json":
+        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    else:
+        print_table(
+            {"rank": "right", "id_str": "left", "score": "right"},
+            [(str(rank), identity, f"{score:.4f}") for rank, identity, score in rows],
+        )
+
+
+def write_entries(entries: Sequence[Entry], path: Path) -> None:
+    """Write the answers of a search as a table; raises InputError if it cannot be written there."""
+    import pandas as pd
+
+    from galaxalign.data.catalog import write_table
+
+    write_table(pd.DataFrame(map(asdict, entries), columns=["rank", "id_str", "score"]), path)
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print what `galaxalign evaluate` measured, with 95 % intervals, and how many galaxies it rests on."""
+    rows = []
+    for key, title in _METRICS.items():
+        if metrics[key] is not None:  # retrieval needs two galaxies of a class
+            low, high = metrics[f"{key}_ci"]
+            rows.append((title, f"{metrics[key]:.4f}", f"{low:.4f} to {high:.4f}"))
+    print_table({"metric": "left", "value": "right", "95 % interval": "right"}, rows)
+    print(f"{metrics['n']} galaxies, taxonomy {metrics['taxonomy']}, classified by {metrics['classifier']}")
+    if metrics["n_failed"]:
+        print(f"{metrics['n_failed']} more are left out because their image could not be read")
+
+
+def print_predictions(frame: pd.DataFrame) -> None:
+    """Print predictions: all of them as CSV in a pipe, the first ones as a table on a terminal."""
+    if not sys.stdout.isatty():
+        frame.to_csv(sys.stdout, index=False, lineterminator="\n")
+        return
+    probabilities = frame.filter(regex="^probability_").max(axis=1)
+    shown = [
+        (str(identity), str(label), f"{probability:.3f}", status)
+        if status == "ok"
+        else (str(identity), "", "", status)
+        for identity, label, probability, status in zip(
+            frame["id_str"], frame["label"], probabilities, frame["status"], strict=True
+        )
+    ][:_SHOWN]
+    print_table({"id_str": "left", "label": "left", "probability": "right", "status": "left"}, shown)
+    if len(frame) > _SHOWN:
+        print(
+            f"the first {_SHOWN} of {len(frame)} galaxies; write all of them with --out predictions.parquet"
+        )
+
+
+def print_counts(frame: pd.DataFrame) -> None:
+    """Print how many galaxies were given to each class and how many could not be read."""
+    read = frame["status"] == "ok"
+    counts = frame.loc[read, "label"].value_counts()
+    rows = [(str(label), str(count)) for label, count in counts.items()]
+    if not read.all():
+        rows.append(("(could not be read)", str((~read).sum())))
+    print_table({"label": "left", "galaxies": "right"}, rows)
+
+
+def print_split(split: Split) -> None:
+    """Print how many rows of each catalogue went to each part."""
+    counts = split.counts()
+    rows = [
+        (str(source), *map(str, row)) for source, row in zip(counts.index, counts.to_numpy(), strict=True)
+    ]
+    print_table({"catalogue": "left", **dict.fromkeys(counts.columns, "right")}, rows)
