@@ -42,7 +42,10 @@ def override(recipe: Recipe, changes: list[str]) -> Recipe:
     values = recipe.model_dump(mode="json", by_alias=True)
     for change in changes:
         key, _, text = change.partition("=")
-        value = json.loads(text) if text[:1] in '[{"0123456789-.tf' else text
+        try:
+            value = json.loads(text)
+        except ValueError:  # a word
+            value = text
         first, _, rest = key.partition(".")
         if first == "stage":
             for stage in values["stage"]:
