@@ -359,7 +359,7 @@ def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, Cl
         return model.taxonomy, model.classifier
     if not isinstance(model.encoder, ClipEncoder):
         raise InputError(f"{model.folder} knows no words, so it can classify by {model.taxonomy.name} only")
-    scale = float(model.encoder.model.logit_scale.exp())  # type: ignore[operator]
+    scale = float(model.encoder.model.logit_scale.detach().exp())  # type: ignore[operator]
     prompts = prompt_prototypes(model.encoder, scheme)
     return scheme, zero_shot(scheme.class_names, prompts, logit_scale=scale)
 

@@ -27,7 +27,7 @@ def tune_allocator() -> None:
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_MALLOC_MMAP_MAX, 0)
-        libc.mallopt(_MALLOC_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_MALLOC_TRIM_THRESHOLD, -1)  # never
         libc.mallopt(_MALLOC_TOP_PAD, 2**28)
 
 

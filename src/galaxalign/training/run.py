@@ -227,7 +227,7 @@ def _choose(tower: Any, plan: Recipe, data: TrainingData, scheme: Taxonomy, draw
         class_names=scheme.class_names,
         prompts=prompt_prototypes(tower, scheme) if words else None,
         symbols=symbol_prototypes(tower, scheme, drawings=drawings) if trained_symbols else None,
-        logit_scale=float(tower.model.logit_scale.exp()) if words else 1.0,
+        logit_scale=float(tower.model.logit_scale.detach().exp()) if words else 1.0,
         criterion="mean",
     )
 

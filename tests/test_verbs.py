@@ -1,0 +1,212 @@
+"""From a catalogue to a model and back to answers, with a tower so small that it takes seconds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from galaxalign.analysis.classifiers import zero_shot
+from galaxalign.analysis.embeddings import Embeddings
+from galaxalign.analysis.encode import prompt_prototypes
+from galaxalign.encoders.folder import Model, load_model, save_model
+from galaxalign.errors import InputError
+from galaxalign.taxonomy import load_taxonomy
+from galaxalign.training.run import train
+from galaxalign.verbs import classify, embed, evaluate, project, search, split
+
+NAMES = load_taxonomy("galaxy_mnist").class_names
+RECIPE = """
+name = "tiny"
+batch_size = 16
+symbol_variants = 4
+ema = 0.5
+augmentation = { colour = 0.0 }
+[[stage]]
+name = "one"
+pairs = { image-text = 1.0, symbol-text = 1.0 }
+symbol_tower = "shared"
+epochs = 1
+lr_trunk = 3e-3
+lr_head = 1e-2
+[[stage]]
+name = "two"
+pairs = { image-text = 1.0, image-symbol = 1.0, symbol-text = 1.0 }
+epochs = 3
+lr_trunk = 3e-3
+lr_head = 1e-2
+"""
+
+
+@pytest.fixture
+def survey(tmp_path):
+    """Write 80 pictures of four brightnesses, one class each, and two that cannot be read."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    rows = []
+    for i in range(80):
+        pixels = rng.integers(0, 30, (40, 40, 3)) + 70 * (i % 4)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+        rows.append((f"58884890152730{i:05d}", f"{i}.png", NAMES[i % 4]))
+    (folder / "80.jpg").write_bytes(b"")
+    (folder / "81.jpg").write_text("not a picture")
+    rows += [("empty", "80.jpg", NAMES[0]), ("text", "81.jpg", NAMES[1]), ("missing", "82.jpg", NAMES[2])]
+    path = folder / "catalog.csv"
+    pd.DataFrame(rows, columns=["id_str", "file_loc", "label"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def start(tiny_clip, tmp_path):
+    """Return the name of an encoder to start from."""
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = zero_shot(taxonomy.class_names, prompt_prototypes(tiny_clip, taxonomy), logit_scale=10.0)
+    return f"local-dir:{save_model(Model(tiny_clip, taxonomy, choice), tmp_path / 'start', card='')}"
+
+
+@pytest.fixture
+def trained(survey, start, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    return train(recipe=recipe, catalog=survey, taxonomy="galaxy_mnist", encoder=start, out=tmp_path / "run")
+
+
+def test_a_trained_model_classifies_its_test_part_and_says_what_it_could_not_read(trained, survey, tmp_path):
+    out = tmp_path / "predictions.csv"
+    table = classify(catalog=survey, model=trained, out=out)
+    assert list(table.columns) == ["id_str", "label", *(f"probability_{n}" for n in NAMES), "status"]
+    saved = pd.read_csv(out, dtype={"id_str": str}).set_index("id_str")
+    assert saved.index[0] == "5888489015273000000"
+    for name, reason in (
+        ("empty", "zero bytes"),
+        ("text", "no image that is recognised"),
+        ("missing", "there is no image"),
+    ):
+        assert reason in saved.loc[name, "status"]
+        assert pd.isna(saved.loc[name, "label"])
+    good = table[table["status"] == "ok"]
+    assert len(good) == 80
+    columns = [f"probability_{n}" for n in NAMES]
+    np.testing.assert_allclose(good[columns].sum(axis=1), 1, rtol=1e-4)
+    assert (good["label"].to_numpy() == np.array(NAMES)[good[columns].to_numpy().argmax(1)]).all()
+
+
+def test_evaluation_takes_the_test_part_and_never_a_galaxy_it_was_trained_on(
+    trained, survey, tmp_path, capsys
+):
+    own = evaluate(catalog=survey, model=trained, out=tmp_path / "metrics.json")
+    assert "test part" in capsys.readouterr().err
+    assert own == json.loads((tmp_path / "metrics.json").read_text())
+    parts = pd.read_parquet(trained / "split.parquet")
+    assert own["n"] + own["n_failed"] == (parts["part"] == "test").sum()
+    for key in ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "map", "map_at_5"):
+        assert 0 <= own[key] <= 2
+        assert len(own[f"{key}_ci"]) == 2
+    assert own["fingerprint"] == load_model(trained).encoder.fingerprint
+    # the same galaxies in another catalogue: those of the training part are left out
+    other = survey.parent / "other.csv"
+    table = pd.read_csv(survey, dtype=str).head(60)
+    table.to_csv(other, index=False)
+    elsewhere = evaluate(catalog=other, model=trained)
+    trained_on = set(parts["id_str"][parts["part"] == "train"])
+    assert elsewhere["n_trained_on"] == table["id_str"].isin(trained_on).sum() > 0
+    assert elsewhere["n"] == 60 - elsewhere["n_trained_on"]
+
+
+def test_training_again_over_a_finished_run_gives_the_same_model(trained, survey, start, tmp_path):
+    before = load_model(trained).encoder.fingerprint
+    again = train(
+        recipe=tmp_path / "tiny.toml",
+        catalog=survey,
+        taxonomy="galaxy_mnist",
+        encoder=start,
+        out=tmp_path / "run",
+    )
+    assert load_model(again).encoder.fingerprint == before
+    settings = json.loads((again / "galaxalign.json").read_text())
+    assert settings["recipe"]["name"] == "tiny"
+    assert settings["data"]["n_train"] > 40
+    assert {"packages", "git_commit", "python", "seed", "files"} <= settings.keys()
+    assert "tiny" in (again / "README.md").read_text()
+
+
+def test_search_by_galaxy_picture_words_and_symbol(trained, survey, tmp_path):
+    path = embed(catalog=survey, model=trained, out=tmp_path / "e.parquet")
+    gallery = Embeddings.read(path)
+    assert len(gallery) == 83
+    assert gallery.ok.sum() == 80
+    first = gallery.ids[0]
+    found = search(embeddings=path, id=first, k=5)
+    assert first not in [entry.id_str for entry in found]
+    assert [entry.rank for entry in found] == [1, 2, 3, 4, 5]
+    itself = search(embeddings=path, image=survey.parent / "0.png", k=1)[0]
+    assert itself.id_str == first
+    assert itself.score == pytest.approx(1, abs=1e-3)
+    labels = dict(zip(gallery.ids, gallery.columns["label"], strict=True))
+    for query in ({"text": "a round smooth galaxy"}, {"symbol": "edge_on_disk"}, {"symbol": "3"}):
+        entries = search(embeddings=path, k=7, **query)
+        assert len({entry.id_str for entry in entries}) == 7
+        assert all(entry.id_str in labels for entry in entries)
+    both = search(embeddings=path, text=["a disc", "a spiral"], not_="a merger", k=3)
+    assert len(both) == 3
+
+
+def test_a_query_or_a_file_that_makes_no_sense_is_said(trained, survey, start, tmp_path):
+    path = embed(catalog=survey, model=trained, out=tmp_path / "e.parquet")
+    with pytest.raises(InputError, match="the query is empty"):
+        search(embeddings=path)
+    with pytest.raises(InputError, match="no galaxy has the id 'x'"):
+        search(embeddings=path, id="x")
+    with pytest.raises(InputError, match="made by a model with fingerprint"):
+        search(embeddings=path, text="a disc", model=start.removeprefix("local-dir:"))
+    with pytest.raises(InputError, match="-k is 0"):
+        search(embeddings=path, text="a disc", k=0)
+    with pytest.raises(InputError, match=r"\.parquet"):
+        embed(catalog=survey, model=trained, out=tmp_path / "e.csv")
+
+
+def test_the_map_has_a_place_for_every_galaxy_that_could_be_read(trained, survey, tmp_path):
+    path = embed(catalog=survey, model=trained, out=tmp_path / "e.parquet")
+    project(embeddings=path, method="pca", out=tmp_path / "map.parquet")
+    table = pd.read_parquet(tmp_path / "map.parquet")
+    assert len(table) == 80
+    assert np.isfinite(table[["x", "y"]].to_numpy()).all()
+    assert (tmp_path / "map.png").stat().st_size > 5000
+
+
+def test_another_taxonomy_is_classified_by_words(trained, survey):
+    table = classify(catalog=survey, model=trained, taxonomy="galaxy_zoo_1")
+    assert {"probability_spiral", "probability_merger"} <= set(table.columns)
+
+
+def test_a_catalogue_can_be_a_folder_of_pictures(trained, survey):
+    for path in survey.parent.glob("8[01].jpg"):
+        path.unlink()
+    survey.unlink()
+    table = classify(catalog=survey.parent, model=trained)
+    assert len(table) == 80
+    assert (table["status"] == "ok").all()
+
+
+def test_input_at_fault_is_said_before_any_work(survey, start, tmp_path):
+    common = {"catalog": survey, "taxonomy": "galaxy_mnist", "encoder": start, "out": tmp_path / "r"}
+    with pytest.raises(InputError, match="is not in the taxonomy galaxy_zoo_1"):
+        train(**(common | {"taxonomy": "galaxy_zoo_1"}))
+    bare = survey.parent / "bare.csv"
+    pd.read_csv(survey, dtype=str).drop(columns="label").to_csv(bare, index=False)
+    with pytest.raises(InputError, match="has no column label; it has id_str, file_loc"):
+        train(**(common | {"catalog": bare}))
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(InputError, match="file"):
+        train(**(common | {"out": blocked / "run"}))
+
+
+def test_split_writes_what_train_and_evaluate_read(survey, start, trained, tmp_path):
+    path = split(catalogs=[survey], out=tmp_path / "s.parquet", fractions=(0.5, 0.25, 0.25), seed=4)
+    figures = evaluate(catalog=survey, model=trained, split=path, part="validation")
+    assert figures["n"] + figures["n_failed"] in range(15, 27)
