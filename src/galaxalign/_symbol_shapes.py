@@ -1,0 +1,428 @@
+"""The strokes and shapes that a schematic galaxy is drawn with, and what to draw where nothing is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import drawsvg
+import numpy as np
+from numpy.typing import NDArray
+
+from galaxalign.morphology import Morphology
+
+__all__ = ["HALF_WIDTH", "Pen", "complete", "draw"]
+
+HALF_WIDTH = 1.2
+"""The canvas reaches from -HALF_WIDTH to HALF_WIDTH; a disc has a radius of about 1."""
+
+_POINTS = 48  # along a closed outline or an arm: smooth at several hundred pixels
+_DISC = 0.95  # radius of a disc seen face-on
+_SHOWN = 0.3  # a ring, a tail or dust weaker than this is left out of the drawing
+
+T = TypeVar("T")
+Points = NDArray[np.float64]
+
+
+class Pen:
+    """Draws lines and areas in grey; with a random generator, by an unsteady hand.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator, optional
+        Source of the hand: width of the line, wobble, shaded or outlined areas. None: the exact drawing.
+    """
+
+    def __init__(self, rng: np.random.Generator | None) -> None:
+        self.rng = rng
+        self.line = self.between(0.035, 0.075)
+        self.wobble = 0.0 if rng is None else self.between(0.0, 0.035)
+        self.ground = self.between(0.10, 0.36)  # grey of a disc
+        self.style = self.choose("flat", ("flat", "flat", "shaded", "outline"))
+        self.edged = rng is None or self.chance(0.6)
+        self.marks: list[drawsvg.DrawingElement] = []
+
+    def between(self, low: float, high: float) -> float:
+        """Return a random number of the range, or its middle."""
+        return (low + high) / 2 if self.rng is None else float(self.rng.uniform(low, high))
+
+    def chance(self, probability: float) -> bool:
+        """Return True with this probability; the exact drawing never takes chances."""
+        return self.rng is not None and bool(self.rng.random() < probability)
+
+    def choose(self, exact: T, options: Sequence[T]) -> T:
+        """Return one of the options at random, or the one of the exact drawing."""
+        return exact if self.rng is None else options[int(self.rng.integers(len(options)))]
+
+    def area(self, outline: Points, grey: float, *, edge: float = 0.0, width: float | None = None) -> None:
+        """Fill a closed outline (N, 2); edge is the grey of its rim, 0 for none. A sketch has only the rim."""
+        outline = self._unsteady(outline, closed=True)
+        rim = {"stroke": _grey(edge), "stroke_width": width or 0.7 * self.line} if edge else {}
+        if self.style == "outline":
+            rim = {"stroke": _grey(max(edge, 0.85)), "stroke_width": width or 0.8 * self.line}
+            fill: str | drawsvg.RadialGradient = "black"
+        else:
+            fill = _grey(grey)
+        self.marks.append(drawsvg.Path(d=_closed(outline), fill=fill, stroke_linejoin="round", **rim))
+
+    def solid(self, outline: Points, grey: float) -> None:
+        """Fill a closed outline (N, 2) in every style: bulges and clumps are solid in a sketch as well."""
+        self.marks.append(drawsvg.Path(d=_closed(self._unsteady(outline, closed=True)), fill=_grey(grey)))
+
+    def glow(self, outline: Points, profile: Sequence[tuple[float, float]]) -> None:
+        """Fill a closed outline (N, 2) with light that falls from its centre: (radius 0 to 1, grey) pairs."""
+        gradient = drawsvg.RadialGradient("50%", "50%", "50%", gradientUnits="objectBoundingBox")
+        for radius, grey in profile:
+            gradient.add_stop(f"{radius:.3f}", _grey(grey))
+        self.marks.append(drawsvg.Path(d=_closed(self._unsteady(outline, closed=True)), fill=gradient))
+
+    def stroke(self, line: Points, width: float, grey: float, *, taper: float = 0.0, closed: bool = False) -> None:
+        """Draw a line (N, 2) of uneven width; taper is the share of the width lost towards its end."""
+        line = self._unsteady(line, closed=closed)
+        along = np.linspace(0, 1, len(line))
+        widths = width * (1 - taper * along)
+        if self.rng is not None:
+            strength, phase = self.rng.uniform(0, 0.3), self.rng.uniform(0, 2 * math.pi)
+            widths = widths * (1 + strength * np.sin(2 * math.pi * 2 * along + phase))
+        if closed:
+            self.marks.append(
+                drawsvg.Path(d=_closed(line), fill="none", stroke=_grey(grey), stroke_width=f"{width:.4f}")
+            )
+            return
+        self.marks.append(drawsvg.Path(d=_closed(_brush(line, widths)), fill=_grey(grey)))
+
+    def _unsteady(self, line: Points, *, closed: bool) -> Points:
+        """Return the line as a hand draws it: slow wander along it, in proportion to its size."""
+        if self.rng is None or self.wobble == 0:
+            return line
+        along = np.linspace(0, 2 * math.pi, len(line), endpoint=not closed)
+        size = float(np.ptp(line, axis=0).max())
+        phases = self.rng.uniform(0, 2 * math.pi, (2, 3))
+        amplitudes = self.rng.normal(0, self.wobble * size, (2, 3)) / np.array([1, 2, 3])
+        wander = sum(amplitudes[:, k, None] * np.sin((k + 1) * along + phases[:, k, None]) for k in range(3))
+        return line + np.asarray(wander).T
+
+
+def complete(morphology: Morphology, pen: Pen) -> Morphology:
+    """Return the morphology with nothing left open: what is unknown takes a plausible value.
+
+    The exact pen takes the typical value, a random one draws it; known fractions are varied a little, never
+    across the bounds at which they would be drawn as something else.
+    """
+    m = morphology
+    merger = bool(m.merger)
+    irregularity = _vary(m.irregularity, 0.0, (0.0, 0.0), pen)
+    form = m.form or "featured"
+    armed = (
+        form == "featured"
+        and m.arms != 0
+        and (m.arms, m.arm_strength, m.winding, m.handedness).count(None) < 4
+        and m.arm_strength != 0
+    )
+    # A side view hides arms and clumps, so it is drawn only where none of them is asked for by name.
+    could_be_edge_on = (
+        form == "featured"
+        and not merger
+        and irregularity < 0.4
+        and m.handedness is None
+        and (m.disturbance or 0) < _SHOWN
+        and (m.axis_ratio is None or m.axis_ratio <= 0.3)
+    )
+    edge_on = m.edge_on if m.edge_on is not None else could_be_edge_on and pen.chance(0.08)
+    axis_ratio = _axis_ratio(m, form, edge_on, armed, pen)
+    arms = (m.arms or pen.choose(2, (2, 2, 2, 2, 3, 4))) if armed else 0
+    barred = m.bar if m.bar is not None else (pen.between(0.4, 0.8) if pen.chance(0.25) else 0.0)
+    can_be_barred = form == "featured" and not edge_on and irregularity < 0.4
+    return replace(
+        m,
+        form=form,
+        merger=merger,
+        edge_on=edge_on,
+        axis_ratio=axis_ratio,
+        irregularity=irregularity,
+        arms=arms,
+        arm_strength=_vary(m.arm_strength, 0.6, (0.4, 0.9), pen) if arms else 0.0,
+        winding=_vary(m.winding, 0.45, (0.2, 0.8), pen),
+        bar=_vary(barred, 0.0, (0.0, 0.0), pen) if can_be_barred else 0.0,
+        bulge=_vary(m.bulge, 0.6 if form == "smooth" else 0.28, (0.1, 0.45), pen),
+        bulge_shape=m.bulge_shape or "round",
+        inner_ring=_vary(m.inner_ring, 0.0, (0.0, 0.0), pen),
+        outer_ring=_vary(m.outer_ring, 0.0, (0.0, 0.0), pen),
+        disturbance=_vary(m.disturbance, 0.0, (0.0, 0.0), pen),
+        dust=m.dust if m.dust is not None else (0.6 if edge_on and pen.chance(0.3) else 0.0),
+        flocculence=_vary(m.flocculence, 0.0, (0.0, 0.3), pen),
+    )
+
+
+def draw(morphology: Morphology, pen: Pen) -> list[drawsvg.DrawingElement]:
+    """Return the marks of a galaxy with its major axis along x; its arms make an S (anticlockwise)."""
+    m = complete(morphology, pen)
+    if m.form == "artifact":
+        _artifact(pen)
+    elif m.merger:
+        _merger(pen)
+    elif _known(m.irregularity) > 0.4:
+        _irregular(_known(m.axis_ratio), pen)
+    elif m.edge_on:
+        _edge_on(m, pen)
+    elif m.form == "smooth":
+        _smooth(m, pen)
+    else:
+        _disc(m, pen)
+    return pen.marks
+
+
+def _known(value: float | None) -> float:
+    """Return a field of a completed morphology; None can't happen there."""
+    if value is None:
+        raise TypeError("the morphology must be completed before it is drawn")
+    return float(value)
+
+
+def _vary(value: float | None, typical: float, span: tuple[float, float], pen: Pen) -> float:
+    """Return a known fraction varied a little (0 and 1 stay), or an unknown one drawn from its span."""
+    if value is None:
+        return typical if pen.rng is None else pen.between(*span)
+    if value in (0, 1):
+        return float(value)
+    return min(max(value + pen.between(-0.08, 0.08), 0.02), 1.0)
+
+
+def _axis_ratio(m: Morphology, form: str, edge_on: bool, armed: bool, pen: Pen) -> float:
+    """Return an axis ratio; those of round, oval and cigar-shaped galaxies don't overlap."""
+    q = m.axis_ratio
+    if edge_on:
+        return pen.between(0.07, 0.13)
+    if q is None and form == "smooth":
+        return 0.78 if pen.rng is None else pen.between(0.5, 1.0)
+    if q is None:
+        typical = 0.9 if armed or m.edge_on is False or m.disturbance else 0.55
+        return typical if pen.rng is None else pen.between(0.4 if m.edge_on is None else 0.5, 1.0)
+    if form != "smooth":
+        return min(max(q + pen.between(-0.08, 0.08), 0.25), 1.0)
+    low, high = (0.9, 1.0) if q >= 0.85 else (0.52, 0.78) if q >= 0.48 else (0.22, 0.38)
+    return min(max(q + pen.between(-0.1, 0.1), low), high)
+
+
+def _disc(m: Morphology, pen: Pen) -> None:
+    """Draw a disc seen from above or at an angle, with all that lies in it."""
+    q, bulge, bar = _known(m.axis_ratio), _known(m.bulge), _known(m.bar)
+    disturbed = _known(m.disturbance) > _SHOWN
+    radius = 0.62 if disturbed else _DISC
+    if disturbed:
+        _tails(radius, q, pen)
+    body = _ellipse(radius, radius * q)
+    if disturbed:
+        body = _lopsided(body, _known(m.disturbance), pen)
+    if pen.style == "shaded":
+        pen.glow(body, [(0, min(1.0, 2 * pen.ground)), (0.75, pen.ground), (1, 0.02)])
+    elif not m.arms or pen.edged or pen.style == "flat":
+        pen.area(body, pen.ground, edge=0.5 if pen.edged or not m.arms else 0.0)
+    bulge_radius = radius * (0.1 + 0.42 * bulge)
+    bar_radius = radius * (0.25 + 0.35 * bar) if bar > 0.1 else 0.0
+    start = max(bar_radius, 0.8 * bulge_radius, 0.14 * radius)
+    phase = _arms(m, start, radius, q, pen) if m.arms else pen.between(0, 2 * math.pi) * 0.5
+    for strength, where in ((m.inner_ring, 0.55), (m.outer_ring, 0.97)):
+        if _known(strength) > _SHOWN:
+            ring = _ellipse(radius * where, radius * where * q)
+            pen.stroke(ring, pen.line * (0.8 + 0.8 * _known(strength)), 0.9, closed=True)
+    if bar_radius:
+        ends = _incline(np.array([[-1.0], [1.0]]) * bar_radius * _direction(phase), q)
+        pen.stroke(_between(ends), 0.17 * radius, 1.0)
+    centre = np.array([0.12 * radius, 0.06 * radius]) if disturbed else np.zeros(2)
+    if bulge > 0.02:
+        pen.solid(_ellipse(bulge_radius, bulge_radius * max(q, 0.65)) + centre, 1.0)
+    if _known(m.dust) > _SHOWN:
+        # The lane lies on the near side, in front of the bulge.
+        arc = np.linspace(math.radians(15), math.radians(165), _POINTS)
+        lane = _incline(0.5 * radius * _direction(arc), 0.8 * q)
+        pen.stroke(lane, pen.line * (0.8 + _known(m.dust)), 0.0)
+
+
+def _arms(m: Morphology, start: float, radius: float, q: float, pen: Pen) -> float:
+    """Draw logarithmic arms from start to radius and return the angle at which the first one begins."""
+    count = int(_known(m.arms))
+    pitch = math.tan(math.radians(36 - 26 * _known(m.winding)))
+    # More arms get less room, or they'd run into each other.
+    longest = 2.7 * math.pi if count <= 2 else 4 * math.pi / count
+    turn = min(math.log(0.97 * radius / start) / pitch, longest)
+    pitch = math.log(0.97 * radius / start) / turn
+    # The exact drawing ends its first arm at the upper right, where an S ends.
+    phase = math.radians(-20) - turn if pen.rng is None else pen.between(0, 2 * math.pi)
+    width = pen.line * (1.1 + 1.1 * _known(m.arm_strength)) * (1.0 if count <= 3 else 0.85)
+    for k in range(count):
+        along = np.linspace(0, turn * (1.0 if pen.rng is None else pen.between(0.85, 1.0)), _POINTS)
+        offset = 0.0 if pen.rng is None or k == 0 else pen.between(-0.15, 0.15)
+        angle = phase + 2 * math.pi * k / count + offset + along
+        arm = _incline((start * np.exp(pitch * along))[:, None] * _direction(angle), q)
+        if _known(m.flocculence) > 0.4:
+            _patches(arm, width, _known(m.flocculence), pen)
+        else:
+            pen.stroke(arm, width, 0.92, taper=0.45)
+    return phase
+
+
+def _patches(arm: Points, width: float, flocculence: float, pen: Pen) -> None:
+    """Draw an arm (N, 2) as a row of separate patches."""
+    steps = np.linalg.norm(np.diff(arm, axis=0), axis=1)
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    here = 0.0
+    while here < length[-1] - 0.05:
+        piece = pen.between(0.13, 0.3)
+        at = np.linspace(here, min(here + piece, length[-1]), 8)
+        patch = np.stack([np.interp(at, length, arm[:, axis]) for axis in (0, 1)], axis=1)
+        shift = np.zeros(2) if pen.rng is None else pen.rng.normal(0, 0.02, 2)
+        pen.stroke(patch + shift, width * pen.between(0.9, 1.5), pen.between(0.8, 1.0))
+        here += piece + (0.06 + 0.1 * flocculence) * pen.between(0.7, 1.3)
+
+
+def _smooth(m: Morphology, pen: Pen) -> None:
+    """Draw light without structure; the bulge fraction says how much it gathers in the centre."""
+    q, bulge = _known(m.axis_ratio), _known(m.bulge)
+    diffuse = bulge < 0.25
+    radius = pen.between(0.6, 0.72) if diffuse else 0.95
+    peak, fall = (0.5, 1.3) if diffuse else (1.0, 1.5 + 2.2 * bulge)
+    if pen.style == "outline":
+        rings = (1.0,) if diffuse else (1.0, 0.62, 0.32)
+        for fraction in rings:
+            pen.stroke(_ellipse(radius * fraction, radius * fraction * q), 0.8 * pen.line, 0.85, closed=True)
+        if not diffuse:
+            pen.solid(_ellipse(0.1 * radius, 0.1 * radius * max(q, 0.6)), 1.0)
+        return
+    edge = 0.12 * peak
+
+    def light(r: float) -> float:
+        return edge + (peak - edge) * (math.exp(-fall * r) - math.exp(-fall)) / (1 - math.exp(-fall))
+
+    if pen.choose("glow", ("glow", "bands")) == "glow":
+        stops = [(float(r), light(float(r))) for r in np.linspace(0, 1, 9)]
+        pen.glow(_ellipse(radius, radius * q), stops)
+        return
+    for r in np.linspace(1, 0.15, 6):
+        pen.solid(_ellipse(radius * r, radius * r * q), light(float(r) - 0.15))
+
+
+def _edge_on(m: Morphology, pen: Pen) -> None:
+    """Draw a thin disc with pointed ends, unlike a cigar, and its bulge above and below."""
+    q, bulge = _known(m.axis_ratio), _known(m.bulge)
+    angle = np.linspace(0, 2 * math.pi, _POINTS, endpoint=False)
+    y = np.sin(angle) * np.abs(np.sin(angle)) ** 0.6
+    pen.area(1.1 * np.stack([np.cos(angle), q * y], axis=1), 0.62, edge=0.85, width=0.5 * pen.line)
+    has_bulge = bulge > 0.04 and m.bulge_shape != "none"
+    half = 0.14 + 0.32 * bulge
+    if has_bulge and m.bulge_shape == "boxy":
+        # A superellipse with a waist: the "peanut" of a bar seen from its side.
+        x = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.3
+        y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.3
+        pen.solid(half * np.stack([1.2 * x, 0.95 * y * (0.72 + 0.28 * x**2)], axis=1), 1.0)
+    elif has_bulge:
+        pen.solid(_ellipse(half, 0.85 * half), 1.0)
+    dusty = _known(m.dust) > _SHOWN
+    lane = _between(np.array([[-0.98, 0.0], [0.98, 0.0]]))
+    pen.stroke(lane, pen.line * (0.5 + 0.7 * dusty), 0.0 if dusty else 0.95)
+
+
+def _merger(pen: Pen) -> None:
+    """Draw two inclined bodies in contact, each with a tail that bends away (Toomre & Toomre 1972)."""
+    apart = pen.between(0.33, 0.5)
+    sizes = (0.44, 0.44 * (0.8 if pen.rng is None else pen.between(0.55, 1.0)))
+    if pen.rng is None or pen.chance(0.75):
+        for side in (1.0, -1.0):
+            t = np.linspace(0, pen.between(1.5, 2.1), 30)
+            arc = np.stack([0.55 * np.sin(t) + 0.2, -0.15 - 0.5 * (1 - np.cos(t))], axis=1)
+            pen.stroke(side * (arc + np.array([apart - 0.2, 0.0])), 2.4 * pen.line, 0.7, taper=0.75)
+    bodies = [(-apart, sizes[0], pen.between(0.5, 0.8)), (apart, sizes[1], pen.between(0.4, 0.9))]
+    turns = (math.radians(-35), math.radians(40))
+    for (x, size, q), turn in zip(bodies, turns, strict=True):
+        turn = turn if pen.rng is None else pen.between(0, math.pi)
+        rotation = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
+        place = np.array([x, pen.between(-0.08, 0.08)])
+        pen.area(_ellipse(size, size * q) @ rotation + place, 0.42, edge=0.65)
+    for (x, size, q), _ in zip(bodies, turns, strict=True):
+        pen.solid(_ellipse(0.34 * size, 0.34 * size * max(q, 0.7)) + np.array([x, 0.0]), 1.0)
+
+
+def _irregular(axis_ratio: float, pen: Pen) -> None:
+    """Draw a ragged body with clumps scattered over it and no centre."""
+    rng = np.random.default_rng(11) if pen.rng is None else pen.rng
+    angle = np.linspace(0, 2 * math.pi, _POINTS, endpoint=False)
+    radius = np.full(_POINTS, 0.72)
+    for k in range(2, 6):
+        radius += rng.normal(0, 0.16 / k**0.5) * np.sin(k * angle + rng.uniform(0, 2 * math.pi))
+    q = max(axis_ratio, 0.55)
+    body = np.clip(radius, 0.35, 1.05)[:, None] * _direction(angle)
+    pen.area(_incline(body, q), pen.ground, edge=0.45)
+    for _ in range(int(rng.integers(6, 11))):
+        size = rng.uniform(0.07, 0.2)
+        place = _incline(rng.uniform(0.1, 0.62) * _direction(rng.uniform(0, 2 * math.pi)), q)
+        pen.solid(_ellipse(size, size * rng.uniform(0.55, 1.0)) + place, rng.uniform(0.55, 1.0))
+
+
+def _tails(radius: float, q: float, pen: Pen) -> None:
+    """Draw one long tidal tail that leaves the disc, or two unequal ones."""
+    count = 2 if pen.chance(0.35) else 1
+    for k in range(count):
+        t = np.linspace(0, pen.between(2.0, 2.5) * (1.0 if k == 0 else 0.7), _POINTS)
+        angle = -0.4 + math.pi * k + t
+        reach = radius * (0.85 + 0.22 * t**1.6)
+        pen.stroke(_incline(reach[:, None] * _direction(angle), max(q, 0.7)), 3.2 * pen.line, 0.7, taper=0.8)
+
+
+def _lopsided(outline: Points, disturbance: float, pen: Pen) -> Points:
+    """Return the outline (N, 2) pulled out to one side and bent."""
+    x = outline[:, 0]
+    pull = 0.35 * disturbance * (1.0 if pen.rng is None else pen.between(0.5, 1.3))
+    return np.stack([x + pull * x**2, outline[:, 1] + pull * x * np.abs(x)], axis=1)
+
+
+def _artifact(pen: Pen) -> None:
+    """Draw a star with diffraction spikes: what is not a galaxy is mostly that."""
+    for end in (np.array([1.05, 0.0]), np.array([0.0, 1.05])):
+        pen.stroke(_between(np.stack([np.zeros(2), end])), 2 * pen.line, 0.9, taper=0.9)
+        pen.stroke(_between(np.stack([np.zeros(2), -end])), 2 * pen.line, 0.9, taper=0.9)
+    pen.solid(_ellipse(0.2, 0.2), 1.0)
+
+
+def _direction(angle: NDArray[np.float64] | float) -> Points:
+    """Return unit vectors (..., 2); the angle grows clockwise on the screen, where y points down."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _incline(points: Points, axis_ratio: float) -> Points:
+    """Return points (..., 2) of the disc's plane as seen at an angle."""
+    return points * np.array([1.0, axis_ratio])
+
+
+def _ellipse(a: float, b: float) -> Points:
+    angle = np.linspace(0, 2 * math.pi, _POINTS, endpoint=False)
+    return np.stack([a * np.cos(angle), b * np.sin(angle)], axis=1)
+
+
+def _between(ends: Points, count: int = 12) -> Points:
+    """Return points along a straight line, for a hand to wobble."""
+    return ends[0] + np.linspace(0, 1, count)[:, None] * (ends[1] - ends[0])
+
+
+def _brush(line: Points, widths: NDArray[np.float64]) -> Points:
+    """Return the outline of a line (N, 2) drawn with a round brush of these widths (N,)."""
+    tangent = np.gradient(line, axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    half = widths[:, None] / 2
+    cap = np.linspace(0, math.pi, 7)[1:-1, None]
+    head = line[-1] + half[-1] * (np.cos(cap) * normal[-1] + np.sin(cap) * tangent[-1])
+    tail = line[0] - half[0] * (np.cos(cap) * normal[0] + np.sin(cap) * tangent[0])
+    return np.concatenate([line + half * normal, head, (line - half * normal)[::-1], tail])
+
+
+def _closed(points: Points) -> str:
+    """Return the SVG path of a closed polygon (N, 2)."""
+    template = "M%.3f %.3f" + "L%.3f %.3f" * (len(points) - 1) + "Z"
+    return template % tuple(points.ravel().tolist())
+
+
+def _grey(value: float) -> str:
+    level = round(255 * min(max(value, 0.0), 1.0))
+    return f"#{level:02x}{level:02x}{level:02x}"
