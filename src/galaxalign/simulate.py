@@ -1,0 +1,293 @@
+"""A simulated survey: Morphology -> picture, with a point-spread function, noise, stars and neighbours.
+
+Every galaxy has its own random numbers, made from the seed and its number: a survey has the same bytes
+whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+import galsim
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import fft
+from scipy.ndimage import gaussian_filter
+
+from galaxalign.data.tables import check_output, write_table
+from galaxalign.errors import InputError
+from galaxalign.light import Light, galaxy_light
+from galaxalign.morphology import Morphology
+from galaxalign.plausible import complete, scatter
+from galaxalign.progress import progress
+from galaxalign.taxonomy import load_taxonomy
+
+__all__ = ["draw_galaxy", "simulate"]
+
+_JPEG_QUALITY = 92
+_SMALLEST = 32
+_CHUNK = 8
+# Coarse transforms: errors of a percent are far below the noise, and eight times faster.
+_COARSE = galsim.GSParams(folding_threshold=2e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4, xvalue_accuracy=1e-4)
+
+
+def draw_galaxy(morphology: Morphology, rng: np.random.Generator, *, size: int = 128) -> NDArray[np.uint8]:
+    """Draw one galaxy as a survey in g, r and z would show it.
+
+    Parameters
+    ----------
+    morphology : Morphology
+        Unknown fields are drawn from what is plausible (`galaxalign.plausible.complete`).
+    rng : numpy.random.Generator
+        Everything that is left to chance. The same state gives the same pixels.
+    size : int
+        Side of the picture in pixels.
+
+    Returns
+    -------
+    array of uint8, shape (size, size, 3)
+        Colours z, r, g as red, green, blue in an asinh stretch (Lupton et al. 2004, PASP 116, 133).
+
+    Raises
+    ------
+    InputError
+        If the picture would be too small to show a galaxy.
+    """
+    if size < _SMALLEST:
+        raise InputError(f"a simulated picture of {size} px is too small; choose a size of {_SMALLEST} or more")
+    morphology = complete(morphology, rng)
+    # A margin, so that light from outside the picture reaches it and the transform does not wrap into it.
+    margin = size // 8
+    side = size + 2 * margin
+    psf = galsim.Moffat(beta=float(rng.uniform(2.5, 4.0)), fwhm=_seeing(rng, size), gsparams=_COARSE)
+    psf = psf.shear(g1=float(rng.normal(0, 0.015)), g2=float(rng.normal(0, 0.015)))
+    if morphology.form == "artifact":
+        light = _artifact(rng, side)
+    else:
+        radius = size * float(np.clip(rng.normal(0.34, 0.06), 0.2, 0.48))
+        light = galaxy_light(morphology, rng, shape=(side, side), radius=radius)
+    sky = light.image + _field(rng, size, side)
+    bands = _convolve(sky, psf)
+    for profile, flux in light.profiles:
+        seen = galsim.Convolve(profile, psf, gsparams=_COARSE).drawImage(nx=side, ny=side, scale=1.0, dtype=float)
+        bands += flux[:, None, None] * seen.array[::-1]
+    bands = bands[:, margin : margin + size, margin : margin + size]
+    return _develop(_detect(bands, rng), rng)
+
+
+def simulate(
+    *,
+    taxonomy: str = "galaxy10_decals",
+    n: int = 2000,
+    out: str | Path,
+    size: int = 128,
+    seed: int = 0,
+    workers: int | None = None,
+) -> Path:
+    """Make a survey of simulated galaxies, with equal numbers of every class.
+
+    Parameters
+    ----------
+    taxonomy : str
+        Name of a taxonomy, or the path of its TOML file.
+    n : int
+        Number of galaxies.
+    out : path
+        Folder for ``catalog.csv`` and ``images/``; new, empty, or with an earlier simulated survey,
+        which is replaced.
+    size : int
+        Side of the pictures in pixels.
+    seed : int
+        The same seed gives the same bytes.
+    workers : int, optional
+        Number of processes. Default: one for each processor.
+
+    Returns
+    -------
+    Path
+        The catalogue, with the columns id_str, file_loc, label, and true_<field> for every field of
+        Morphology (empty: without meaning for that galaxy).
+
+    Raises
+    ------
+    InputError
+        If n, size, seed or workers are out of range, or the folder cannot be written or holds other files.
+    """
+    import pandas as pd
+
+    classes = load_taxonomy(taxonomy).classes
+    for name, value, least in (("n", n, 1), ("size", size, _SMALLEST), ("seed", seed, 0), ("workers", workers, 1)):
+        if value is not None and value < least:
+            raise InputError(f"{name} is {value}; simulate needs {least} or more")
+    out = Path(out)
+    images = _prepare(out)
+    tasks = [(index, classes[index % len(classes)].morphology) for index in range(n)]
+    chunks = [tasks[start : start + _CHUNK] for start in range(0, n, _CHUNK)]
+    processes = min(workers or os.cpu_count() or 1, len(chunks))
+    truths: list[Morphology] = []
+    with progress("simulate", n) as advance:
+        arguments = (chunks, repeat(images), repeat(size), repeat(seed))
+        if processes == 1:
+            for done in map(_draw_chunk, *arguments):
+                truths += done
+                advance(len(done))
+        else:
+            # A forked copy of a process with running threads (torch, BLAS) can hang: start clean ones.
+            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+                for done in pool.map(_draw_chunk, *arguments):
+                    truths += done
+                    advance(len(done))
+    rows = [
+        {
+            "id_str": _name(index),
+            "file_loc": f"images/{_name(index)}.jpg",
+            "label": classes[index % len(classes)].name,
+            **{f"true_{field}": getattr(truth, field) for field in Morphology.field_names()},
+        }
+        for index, truth in enumerate(truths)
+    ]
+    frame = pd.DataFrame(rows)
+    numbers = frame.select_dtypes("float").columns
+    frame[numbers] = frame[numbers].round(4)
+    frame["true_arms"] = frame["true_arms"].astype("Int64")
+    return write_table(frame, out / "catalog.csv")
+
+
+def _name(index: int) -> str:
+    return f"sim_{index:06d}"
+
+
+def _prepare(out: Path) -> Path:
+    """Make the folder for the images, and empty it of an earlier survey; refuse what is not one."""
+    check_output(out, folder=True)
+    images = out / "images"
+    found = [*out.iterdir()] if out.is_dir() else []
+    found = [path for path in found if path not in (images, out / "catalog.csv")]
+    pictures = [*images.iterdir()] if images.is_dir() else []
+    foreign = found + [path for path in pictures if not (path.name.startswith("sim_") and path.suffix == ".jpg")]
+    if foreign:
+        raise InputError(f"the folder {out} holds other files, such as {foreign[0].name}; choose an empty or new one")
+    try:
+        (out / "catalog.csv").unlink(missing_ok=True)
+        for path in pictures:
+            path.unlink()
+        images.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {out} cannot be written ({error.strerror or error}); choose another") from None
+    return images
+
+
+def _draw_chunk(tasks: Sequence[tuple[int, Morphology]], images: Path, size: int, seed: int) -> list[Morphology]:
+    """Draw and save some galaxies; return what they truly are."""
+    truths = []
+    for index, typical in tasks:
+        rng = np.random.default_rng([seed, index])
+        truth = complete(scatter(typical, rng), rng)
+        picture = draw_galaxy(truth, rng, size=size)
+        path = images / f"{_name(index)}.jpg"
+        try:
+            Image.fromarray(picture).save(path, quality=_JPEG_QUALITY)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
+        truths.append(truth)
+    return truths
+
+
+# --- from the sky to the picture -----------------------------------------------------------------------
+
+
+def _seeing(rng: np.random.Generator, size: int) -> float:
+    """Return the full width at half maximum in pixels: galaxies are near or far, so it varies a lot."""
+    return float(np.clip(np.exp(rng.normal(np.log(2.4), 0.3)), 1.4, 5.0)) * size / 128
+
+
+def _convolve(image: NDArray[np.float64], psf: galsim.GSObject) -> NDArray[np.float64]:
+    """Return the bands (3, H, W) through the point-spread function."""
+    side = image.shape[-1]
+    width = min(side // 2 * 2 - 1, 63)
+    kernel = psf.drawImage(nx=width, ny=width, scale=1.0, dtype=float).array[::-1]
+    padded = fft.next_fast_len(side + width - 1, real=True)
+    shape = (padded, padded)
+    product = fft.rfft2(image, shape) * fft.rfft2(kernel / kernel.sum(), shape)
+    half = width // 2
+    return np.asarray(fft.irfft2(product, shape))[:, half : half + side, half : half + side]
+
+
+def _field(rng: np.random.Generator, size: int, side: int) -> NDArray[np.float64]:
+    """Return stars and small galaxies that happen to lie in the field, shape (3, side, side)."""
+    image = np.zeros((3, side, side))
+    unit = (size / 128) ** 2
+    y, x = np.mgrid[0:side, 0:side].astype(float)
+    for _ in range(rng.poisson(rng.gamma(1.5, 1.6))):
+        # Few are bright: the counts rise fourfold with every magnitude and a half.
+        flux = min(0.12 * float(rng.pareto(0.7)) + 0.05, 60.0) * unit
+        temperature = rng.normal(0.1, 0.45)
+        colour = np.exp(temperature * np.array([0.6, 0.0, -0.6]))
+        column, row = rng.uniform(0, side - 1, 2)
+        i, j = int(row), int(column)
+        v, u = row - i, column - j
+        for di, dj, share in ((0, 0, (1 - u) * (1 - v)), (0, 1, u * (1 - v)), (1, 0, (1 - u) * v), (1, 1, u * v)):
+            if i + di < side and j + dj < side:
+                image[:, i + di, j + dj] += flux * share * colour
+    for _ in range(rng.poisson(rng.gamma(1.5, 1.3))):
+        column, row = rng.uniform(0, side - 1, 2)
+        scale, ratio, angle = rng.uniform(0.8, 2.2) * size / 128, rng.uniform(0.3, 1.0), rng.uniform(0, np.pi)
+        cos, sin = np.cos(angle), np.sin(angle)
+        along, across = (x - column) * cos + (y - row) * sin, (y - row) * cos - (x - column) * sin
+        brightness = min(0.012 * float(rng.pareto(1.2)) + 0.01, 0.4)
+        colour = np.exp(rng.normal(0.1, 0.25) * np.array([1.0, 0.0, -1.0]))
+        image += colour[:, None, None] * brightness * np.exp(-np.hypot(along, across / ratio) / scale)
+    return image
+
+
+def _artifact(rng: np.random.Generator, side: int) -> Light:
+    """Return a saturated star with its spikes, or the trail of a satellite."""
+    y, x = np.mgrid[0:side, 0:side] - (side - 1) / 2.0
+    x, y = x - rng.normal(0, side / 12), y - rng.normal(0, side / 12)
+    angle = rng.uniform(0, np.pi)
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    if rng.random() < 0.4:
+        light = rng.uniform(0.1, 0.6) * np.exp(-0.5 * (v / rng.uniform(0.8, 2.5)) ** 2)
+    else:
+        spikes = np.exp(-np.abs(v) / 0.8 - np.abs(u) / 15) + np.exp(-np.abs(u) / 0.8 - np.abs(v) / 15)
+        light = rng.uniform(1, 4) * (np.exp(-np.hypot(u, v) / rng.uniform(3, 7)) * 4 + spikes)
+    colour = np.exp(rng.normal(0, 0.5) * np.array([0.6, 0.0, -0.6]))
+    return Light(colour[:, None, None] * light)
+
+
+def _detect(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Add the noise of sky and photons by GalSim, slightly correlated as on resampled survey images."""
+    size = bands.shape[-1]
+    depth = 10 ** rng.normal(-2.35, 0.2)
+    blur = float(rng.choice([0.0, 0.45, 0.6, 0.8]))
+    deviate = galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1)))
+    noisy = np.empty_like(bands)
+    for band, factor in enumerate((1.3, 1.0, 1.1)):
+        sigma = np.sqrt((factor * depth) ** 2 + np.clip(bands[band], 0, None) * depth * 0.02)
+        noise = galsim.ImageD(size, size)
+        noise.addNoise(galsim.GaussianNoise(deviate, sigma=1.0))
+        field = noise.array
+        if blur:
+            field = gaussian_filter(field, blur)
+            field = field / max(float(field.std()), 1e-9) * (1 - 0.3 * blur)
+        noisy[band] = bands[band] + sigma * field
+    return noisy
+
+
+def _develop(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the colour picture of the bands: asinh of the mean, colours kept."""
+    softening = float(np.exp(rng.normal(np.log(0.05), 0.25)))
+    pedestal = float(np.clip(rng.normal(0.012, 0.006), 0.0, 0.04))
+    bands = bands + pedestal
+    mean = np.clip(bands.mean(axis=0), 1e-6, None)
+    stretched = np.arcsinh(mean / softening) / np.arcsinh(1 / softening)
+    colours = np.clip(bands, 0, None) * (stretched / mean)
+    # Too bright a pixel keeps its colour rather than turning white.
+    colours = colours / np.maximum(colours.max(axis=0), 1.0)
+    return np.ascontiguousarray(np.rint(255 * np.moveaxis(colours, 0, -1)).astype(np.uint8))
