@@ -29,8 +29,8 @@ class _Polite(TyperGroup):
             _say(f"Error: {' '.join(str(error).split())}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            going_on = "; the same command continues it from its last finished epoch"
-            _say(f"\nStopped{going_on if ctx.invoked_subcommand == 'train' else ''}.")
+            resumes = ctx.invoked_subcommand in ("train", "demo")
+            _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Who reads has seen enough (`| head`). What is left in the buffer must go somewhere at exit.
@@ -62,9 +62,7 @@ Catalog = Annotated[
     typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; or a folder or glob of images."),
 ]
 Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train.")]
-OtherTaxonomy = Annotated[
-    str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")
-]
+OtherTaxonomy = Annotated[str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; the fastest by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
@@ -88,22 +86,16 @@ def _options(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="[RECIPE]", help="galaxalign, image-text, supervised, or a TOML file.")
+        str, typer.Argument(metavar="[RECIPE]", help="galaxalign, image-text, supervised, demo; or a TOML file.")
     ] = "galaxalign",
     *,
     catalog: Annotated[str, typer.Option("--catalog", help="Catalogue with images and labels.")],
     taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file of the classes.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the model folder.")],
     encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
-    split: Annotated[
-        Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")
-    ] = None,
-    crop: Annotated[
-        float, typer.Option("--crop", help="Centred share of the frame to look at, 0 to 1.")
-    ] = 1.0,
-    share: Annotated[
-        float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")
-    ] = 1.0,
+    split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
+    crop: Annotated[float, typer.Option("--crop", help="Centred share of the frame to look at, 0 to 1.")] = 1.0,
+    share: Annotated[float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")] = 1.0,
     symbols: Annotated[
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
     ] = None,
@@ -149,9 +141,7 @@ def classify(
     quiet: Quiet = False,
 ) -> None:
     """Say what each galaxy is, and how sure that is."""
-    frame = galaxalign.classify(
-        catalog=catalog, model=model, taxonomy=taxonomy, out=out, device=device, quiet=quiet
-    )
+    frame = galaxalign.classify(catalog=catalog, model=model, taxonomy=taxonomy, out=out, device=device, quiet=quiet)
     if out is None:
         console.print_predictions(frame)
     else:
@@ -166,9 +156,7 @@ def evaluate(
     model: Model,
     taxonomy: OtherTaxonomy = None,
     split: Annotated[Path | None, typer.Option("--split", help="Saved split; all rows if left out.")] = None,
-    part: Annotated[
-        str, typer.Option("--part", help="Part of the split: train, validation or test.")
-    ] = "test",
+    part: Annotated[str, typer.Option("--part", help="Part of the split: train, validation or test.")] = "test",
     out: Annotated[Path | None, typer.Option("--out", help="metrics.json with per-class figures.")] = None,
     device: Device = None,
     quiet: Quiet = False,
@@ -281,9 +269,7 @@ def simulate(
     out: Annotated[Path, typer.Option("--out", help="Folder for catalog.csv and the images.")],
     size: Annotated[int, typer.Option("--size", help="Pixels along each side.")] = 128,
     seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; one per core by default.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; one per core by default.")] = None,
 ) -> None:
     """Make a survey of simulated galaxies whose true morphology is known."""
     path = galaxalign.simulate(taxonomy=taxonomy, n=n, out=out, size=size, seed=seed, workers=workers)
@@ -298,9 +284,7 @@ def split(
     fractions: Annotated[
         tuple[float, float, float], typer.Option("--fractions", help="Shares of train, validation, test.")
     ] = (0.7, 0.1, 0.2),
-    group: Annotated[
-        str | None, typer.Option("--group", help="Column whose equal values stay together.")
-    ] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Column whose equal values stay together.")] = None,
     seed: Seed = 0,
 ) -> None:
     """Divide catalogues into train, validation and test, the same galaxy always in the same part."""
@@ -312,9 +296,7 @@ def split(
 @app.command()
 def demo(
     *,
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path(
-        "galaxalign-demo"
-    ),
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path("galaxalign-demo"),
     n: Annotated[int, typer.Option("--n", help="Number of simulated galaxies.")] = 500,
     seed: Seed = 0,
     quiet: Quiet = False,

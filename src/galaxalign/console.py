@@ -120,18 +120,14 @@ def print_predictions(frame: pd.DataFrame) -> None:
         return
     probabilities = frame.filter(regex="^probability_").max(axis=1)
     shown = [
-        (str(identity), str(label), f"{probability:.3f}", status)
-        if status == "ok"
-        else (str(identity), "", "", status)
+        (str(identity), str(label), f"{probability:.3f}", status) if status == "ok" else (str(identity), "", "", status)
         for identity, label, probability, status in zip(
             frame["id_str"], frame["label"], probabilities, frame["status"], strict=True
         )
     ][:_SHOWN]
     print_table({"id_str": "left", "label": "left", "probability": "right", "status": "left"}, shown)
     if len(frame) > _SHOWN:
-        print(
-            f"the first {_SHOWN} of {len(frame)} galaxies; write all of them with --out predictions.parquet"
-        )
+        print(f"the first {_SHOWN} of {len(frame)} galaxies; write all of them with --out predictions.parquet")
 
 
 def print_counts(frame: pd.DataFrame) -> None:
@@ -147,7 +143,5 @@ def print_counts(frame: pd.DataFrame) -> None:
 def print_split(split: Split) -> None:
     """Print how many rows of each catalogue went to each part."""
     counts = split.counts()
-    rows = [
-        (str(source), *map(str, row)) for source, row in zip(counts.index, counts.to_numpy(), strict=True)
-    ]
+    rows = [(str(source), *map(str, row)) for source, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print_table({"catalogue": "left", **dict.fromkeys(counts.columns, "right")}, rows)

@@ -25,11 +25,11 @@ from galaxalign.encoders.folder import Model, load_model
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
-from galaxalign.symbols import load_drawing, symbol_bank
+from galaxalign.symbols import load_drawing, symbol_bank, symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.run import catalog_labels
 
-__all__ = ["classify", "embed", "evaluate", "project", "search", "split"]
+__all__ = ["classify", "embed", "evaluate", "project", "search", "split", "symbols"]
 
 _CARRIED = ("label", "ra", "dec")
 
@@ -344,6 +344,21 @@ def split(
     check_output(out, suffixes=(".parquet",))
     sources = [read_catalog(path, require=("id_str",)) for path in catalogs]
     return make_split(*sources, fractions=fractions, group_column=group, seed=seed).write(out)
+
+
+def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
+    """Draw the labelled sheet of a taxonomy's symbols.
+
+    Parameters
+    ----------
+    taxonomy : str or path
+        Name of a taxonomy or a TOML file.
+    out : path
+        .png, .svg or .pdf.
+    """
+    scheme = load_taxonomy(taxonomy)
+    check_output(out, suffixes=(".png", ".svg", ".pdf"))
+    return symbol_sheet(scheme, out)
 
 
 def _several(value: Any) -> list[Any]:
