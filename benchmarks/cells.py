@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from galaxalign.benchmark.metrics import classification_metrics, evaluate_predictions
-from galaxalign.benchmark.retrieval import retrieval_scores
+from galaxalign.analysis.calibration import apply_temperature, fit_temperature
+from galaxalign.analysis.classifiers import choose_classifier, zero_shot
+from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
+from galaxalign.benchmark.metrics import evaluate_predictions
+from galaxalign.benchmark.retrieval import precision_at_k, retrieval_scores
 from galaxalign.captions import class_prompts
 from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import read_catalog
@@ -29,12 +32,12 @@ from galaxalign.encoders.base import eight_views, to_tensor
 from galaxalign.encoders.clip import build_lite, build_timm_minilm
 from galaxalign.encoders.vision import VisionEncoder, read_weights
 from galaxalign.taxonomy import load_taxonomy
+from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.trainer import TrainingData, fit
 
 HERE = Path(__file__).parent
 DATASETS = {"efigi": ("efigi", 1.0), "gz1": ("galaxy_zoo_1", 0.45)}
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def override(recipe: Recipe, changes: list[str]) -> Recipe:
@@ -92,16 +95,6 @@ def embed(encoder: Any, images: np.ndarray, head: torch.Tensor | None) -> tuple[
     return torch.cat(vectors).numpy(), torch.cat(probabilities).numpy() if head is not None else None
 
 
-def mean_by_class(vectors: torch.Tensor, counts: list[int]) -> np.ndarray:
-    means = torch.stack([group.mean(0) for group in vectors.split(counts)])
-    return torch.nn.functional.normalize(means, dim=-1).numpy()
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    e = np.exp(x - x.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
-
-
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Run one cell and return its result."""
     torch.set_num_threads(args.threads)
@@ -110,10 +103,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     catalog = read_catalog(args.shared / "data" / args.dataset / "catalog.csv")
     split = read_split(HERE / "splits" / "shared.parquet")
     labels = taxonomy.encode(catalog.table["label"])
-    rows = {
-        part: np.array([r for r in split.part(catalog, part, share=args.share if part == "train" else 1.0, seed=args.seed) if labels[r] >= 0])
-        for part in ("train", "validation", "test")
-    }
+    rows = {}
+    for part in ("train", "validation", "test"):
+        members = split.part(catalog, part, share=args.share if part == "train" else 1.0, seed=args.seed)
+        rows[part] = members[labels[members] >= 0]
+    if args.method in ("probe", "zero-shot"):
+        return run_frozen(args, taxonomy, catalog, labels, rows, crop)
     recipe = override(load_recipe(args.recipe or args.method), args.set)
     words = any(s.uses("text") or s.uses("symbol") for s in recipe.stages)
     encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
@@ -152,7 +147,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         seed=args.seed,
         settings={"dataset": args.dataset, "tower": args.tower, "share": args.share, "size": args.size},
         on_epoch=lambda row: print(
-            args.name, " ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True
+            args.name,
+            " ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()),
+            flush=True,
         ),
     )
     minutes = (time.monotonic() - started) / 60
@@ -161,47 +158,113 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     v_val, p_val = embed(encoder, validation_images, result.head if not words else None)
     v_test, p_test = embed(encoder, test_images, result.head if not words else None)
     chosen: dict[str, Any] = {"classifier": "head"}
-    candidates: dict[str, float] = {}
+    extra: dict[str, Any] = {}
     if words:
-        # words: prompts, symbols or both, and how much of the log prior, all chosen on validation
         prior = np.log((np.bincount(data.labels, minlength=len(classes)) + 1) / (len(data.labels) + len(classes)))
-        scale = float(encoder.model.logit_scale.detach())
-        sources = {"prompts": mean_by_class(encoder.encode_texts([s for p in prompts for s in p]), [len(p) for p in prompts])}
-        if any(s.uses("symbol") for s in recipe.stages):
-            flat = symbols.reshape(-1, *symbols.shape[2:])
-            vectors = torch.cat([encoder.encode_symbols(flat[i : i + 128]) for i in range(0, len(flat), 128)])
-            sources["symbols"] = mean_by_class(vectors, [symbols.shape[1]] * len(classes))
-        best = -1.0
-        for kind in [*sources, *(["both"] if len(sources) > 1 else [])]:
-            for strength in STRENGTHS:
-                def scores(v: np.ndarray, kind: str = kind, strength: float = strength) -> np.ndarray:
-                    parts = list(sources.values()) if kind == "both" else [sources[kind]]
-                    return softmax(sum(np.exp(scale) * v @ s.T for s in parts) / len(parts) + strength * prior)
-
-                figures = classification_metrics(y_val, scores(v_val), list(taxonomy.class_names))
-                score = figures["macro_f1"] + 0.5 * figures["accuracy"]
-                candidates[f"{kind}+{strength}prior"] = figures["macro_f1"]
-                if score > best:
-                    best, p_val, p_test = score, scores(v_val), scores(v_test)
-                    chosen = {"classifier": kind, "prior": strength}
-    found = retrieval_scores(v_test, y_test)
+        with_symbols = any(s.uses("symbol") for s in recipe.stages)
+        choice = choose_classifier(
+            None,
+            (v_val, y_val),
+            class_names=taxonomy.class_names,
+            prompts=prompt_prototypes(encoder, taxonomy),
+            symbols=symbol_prototypes(encoder, taxonomy) if with_symbols else None,
+            logit_scale=float(encoder.model.logit_scale.detach().exp()),
+            candidates=("prompts", "symbols", "both"),
+            criterion="mean",
+            log_prior=prior,
+        )
+        p_val, p_test = choice.predict_proba(v_val), choice.predict_proba(v_test)
+        chosen = {"classifier": choice.name, **choice.settings}
+        extra["validation_by_classifier"] = choice.validation
+        if with_symbols:
+            for name, queries in (
+                ("canonical", encoder.encode_symbols(canonical[:, 0]).numpy()),
+                ("prototype", symbol_prototypes(encoder, taxonomy)),
+            ):
+                k = np.arange(len(classes))
+                precision = precision_at_k(queries, k, v_test, y_test, k=10)
+                extra[f"symbol_precision_at_10_{name}"] = dict(
+                    zip(taxonomy.class_names, precision.tolist(), strict=True)
+                )
+    elif result.head is not None:
+        temperature = fit_temperature(np.log(p_val + 1e-9), y_val)
+        p_val, p_test = (apply_temperature(np.log(p + 1e-9), temperature) for p in (p_val, p_test))
     figures = evaluate_predictions(y_test, p_test, list(taxonomy.class_names), vectors=v_test)
     validation = evaluate_predictions(y_val, p_val, list(taxonomy.class_names), vectors=v_val, n_bootstrap=10)
-    extra: dict[str, Any] = {}
-    if "symbols" in (sources if words else {}):
-        queries = encoder.encode_symbols(canonical[:, 0]).numpy()
-        order = np.argsort(-(queries @ v_test.T), 1)[:, :10]
-        extra["symbol_precision_at_10"] = {
-            name: float((y_test[order[k]] == k).mean()) for k, name in enumerate(taxonomy.class_names)
-        }
+    for file in folder.glob("checkpoint*"):
+        file.unlink()
+    keys = ("accuracy", "macro_f1", "balanced_accuracy", "map")
+    about = {
+        **chosen,
+        **extra,
+        "validation": {k: validation[k] for k in keys},
+        "minutes": round(minutes, 2),
+        "best_epoch": result.best_epoch,
+        "recipe": recipe.model_dump(mode="json"),
+        "history": result.history,
+    }
+    return save(args, catalog, rows, y_test, p_test, v_test, figures, about)
+
+
+def run_frozen(
+    args: argparse.Namespace, taxonomy: Any, catalog: Any, labels: np.ndarray, rows: dict[str, np.ndarray], crop: float
+) -> dict[str, Any]:
+    """Test the tower as it comes: a logistic regression on its features, or its words before any training."""
+    words = args.method == "zero-shot"
+    encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
+    paths = catalog.paths()
+    pixels = {part: load_images([paths[r] for r in members], encoder.framing)[0] for part, members in rows.items()}
+    vectors = {part: encode_array(encoder, pixels[part], mirror=True) for part in ("validation", "test")}
+    names = taxonomy.class_names
+    if words:
+        scale = float(encoder.model.logit_scale.detach().exp())
+        choice = zero_shot(names, prompt_prototypes(encoder, taxonomy), logit_scale=scale)
+    else:
+        train = np.concatenate(
+            [encoder.encode_images(pixels["train"][i : i + 64]) for i in range(0, len(rows["train"]), 64)]
+        )
+        choice = choose_classifier(
+            (train, labels[rows["train"]]),
+            (vectors["validation"], labels[rows["validation"]]),
+            class_names=names,
+            candidates=("linear",),
+            criterion="mean",
+        )
+    y_test = labels[rows["test"]]
+    probabilities = choice.predict_proba(vectors["test"])
+    figures = evaluate_predictions(y_test, probabilities, names, vectors=vectors["test"])
+    return save(
+        args,
+        catalog,
+        rows,
+        y_test,
+        probabilities,
+        vectors["test"],
+        figures,
+        {"classifier": choice.name, **choice.settings},
+    )
+
+
+def save(
+    args: argparse.Namespace,
+    catalog: Any,
+    rows: dict[str, np.ndarray],
+    y_test: np.ndarray,
+    probabilities: np.ndarray,
+    vectors: np.ndarray,
+    figures: dict[str, Any],
+    about: dict[str, Any],
+) -> dict[str, Any]:
+    """Write the cell's figures, and what is needed to compare it with another cell galaxy by galaxy."""
+    found = retrieval_scores(vectors, y_test)
     np.savez_compressed(
         args.out / f"{args.name}.npz",
         ids=np.array([catalog.ids[r] for r in rows["test"]]),
         labels=y_test,
-        probabilities=p_test.astype(np.float32),
+        probabilities=probabilities.astype(np.float16),
         average_precision=found.average_precision.astype(np.float32),
+        average_precision_at_5=found.average_precision_at_5.astype(np.float32),
     )
-    keys = ("accuracy", "macro_f1", "balanced_accuracy", "map", "map_at_5", "ece", "brier")
     summary = {
         "name": args.name,
         "dataset": args.dataset,
@@ -211,22 +274,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "share": args.share,
         "set": args.set,
         "n_train": len(rows["train"]),
-        "minutes": round(minutes, 2),
-        "best_epoch": result.best_epoch,
-        "validation": {k: validation[k] for k in keys},
         "test": figures,
-        **chosen,
-        "candidates": candidates,
-        **extra,
-        "recipe": recipe.model_dump(mode="json"),
-        "history": result.history,
-        "torch": torch.__version__,
+        **about,
+        **provenance(),
     }
     (args.out / f"{args.name}.json").write_text(json.dumps(summary, indent=1))
-    for file in folder.glob("checkpoint*"):
-        file.unlink()
-    short = {k: round(figures[k], 3) for k in keys}
-    print("DONE", args.name, chosen, "val", {k: round(validation[k], 3) for k in keys[:4]}, "test", short, f"{minutes:.1f} min", flush=True)
+    keys = ("accuracy", "macro_f1", "balanced_accuracy", "map", "map_at_5", "ece", "brier")
+    shown = {k: round(figures[k], 3) for k in keys}
+    validation = {k: round(v, 3) for k, v in about.get("validation", {}).items()}
+    print(
+        "DONE",
+        args.name,
+        about["classifier"],
+        "val",
+        validation,
+        "test",
+        shown,
+        about.get("minutes", ""),
+        "min",
+        flush=True,
+    )
     return summary
 
 

@@ -118,9 +118,7 @@ def load_checkpoint(out: Path, identity: dict[str, Any]) -> Checkpoint | None:
             settings = json.loads(file.metadata()[_SETTINGS])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a readable checkpoint ({error}); delete it to start afresh"
-        ) from error
+        raise InputError(f"{path} is not a readable checkpoint ({error}); delete it to start afresh") from error
     found = settings["identity"]
     wanted = json.loads(json.dumps(identity))
     if found != wanted:

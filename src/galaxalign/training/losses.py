@@ -70,9 +70,7 @@ def alignment_loss(
     else:
         positive = (labels_a[:, None] == labels_b[None, :]).float()
         forward = logits if log_prior is None else logits + log_prior[labels_b][None, :]
-    return (
-        _cross_entropy(forward, positive, smoothing) + _cross_entropy(logits.T, positive.T, smoothing)
-    ) / 2
+    return (_cross_entropy(forward, positive, smoothing) + _cross_entropy(logits.T, positive.T, smoothing)) / 2
 
 
 def self_alignment_loss(a: Tensor, labels: Tensor, scale: Tensor) -> Tensor:

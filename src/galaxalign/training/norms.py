@@ -57,11 +57,7 @@ class SymbolStatistics:
 
     def state(self) -> dict[str, Tensor]:
         """Return the second set, to be saved with a checkpoint."""
-        return {
-            f"{i}.{k}": t
-            for i, pair in enumerate(self._other)
-            for k, t in zip(("mean", "var"), pair, strict=True)
-        }
+        return {f"{i}.{k}": t for i, pair in enumerate(self._other) for k, t in zip(("mean", "var"), pair, strict=True)}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take back what `state` returned."""

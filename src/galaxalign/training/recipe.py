@@ -63,9 +63,7 @@ class Stage(BaseModel):
     @model_validator(mode="after")
     def _has_pairs(self) -> Stage:
         if not self.pairs or min(self.pairs.values()) < 0 or sum(self.pairs.values()) == 0:
-            raise ValueError(
-                "pairs needs at least one pair with a positive weight and none with a negative one"
-            )
+            raise ValueError("pairs needs at least one pair with a positive weight and none with a negative one")
         return self
 
     def uses(self, kind: str) -> bool:
@@ -97,6 +95,8 @@ class Recipe(BaseModel):
         Decay per step of the running average of the weights that is validated and kept.
     select : {"mean", "macro_f1", "map"}
         Which validation figure chooses the epoch; "mean" is that of macro F1 and mAP.
+    validate_every : int
+        Epochs between validations and checkpoints; the last epoch of a stage is always validated.
     log_scale_range : tuple of float
         Limits of the learnable log inverse temperature.
     augmentation : Augmentation
@@ -114,6 +114,7 @@ class Recipe(BaseModel):
     batch_norm: Literal["separate", "frozen", "shared"] = "separate"
     ema: float = Field(0.99, ge=0, lt=1)
     select: Literal["mean", "macro_f1", "map"] = "mean"
+    validate_every: int = Field(1, ge=1)
     log_scale_range: tuple[float, float] = (1.0, 4.6052)
     augmentation: Augmentation = Field(default_factory=Augmentation.model_validate({}).model_copy)
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
@@ -127,9 +128,7 @@ class Recipe(BaseModel):
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the recipes that come with the package."""
     folder = files("galaxalign.training") / "recipes"
-    return tuple(
-        sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
-    )
+    return tuple(sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml")))
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:

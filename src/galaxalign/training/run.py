@@ -107,9 +107,7 @@ def train(
         import pandas as pd
 
         write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
-        note(
-            f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet
-        )
+        note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
     settings: dict[str, Any] = {
         "catalog": source.source,
         "catalog_fingerprint": source.fingerprint,
@@ -193,9 +191,7 @@ def _load(
             good = np.array([status == "ok" for status in statuses])
             skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
             if not good.any():
-                raise InputError(
-                    f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}"
-                )
+                raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
             images[part] = pixels if good.all() else pixels[good]
             kept[part] = labels[rows[part][good]]
     needs_symbols = any(stage.uses("symbol") for stage in plan.stages)

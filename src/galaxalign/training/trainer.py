@@ -195,9 +195,7 @@ def fit(
         holds a checkpoint of other settings.
     """
     if isinstance(encoder, VisionEncoder) and any(s.uses("text") or s.uses("symbol") for s in recipe.stages):
-        raise InputError(
-            f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols"
-        )
+        raise InputError(f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols")
     if len(data.labels) < 2:
         raise InputError(f"only {len(data.labels)} labelled galaxies to train on; at least 2 are needed")
     accelerator = Accelerator(cpu=encoder.device.type == "cpu", mixed_precision="no")
@@ -229,11 +227,10 @@ def fit(
         average = _Average(towers, recipe.ema)
         model, optimizer = accelerator.prepare(towers, optimizer)
         peaks = [group["lr"] for group in optimizer.param_groups]
-        steps = max(1, len(data.labels) // recipe.batch_size)
+        batch_size = min(recipe.batch_size, len(data.labels))
+        steps = len(data.labels) // batch_size
         total = steps * stage.epochs
-        texts = (
-            _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0) if stage.uses("text") else None
-        )
+        texts = _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0) if stage.uses("text") else None
         for stage_epoch in range(stage.epochs):
             epoch += 1
             if restored is not None and epoch <= restored.epoch:
@@ -255,7 +252,7 @@ def fit(
                 rate = _rate(stage_epoch * steps + step, total, stage.warmup)
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * rate
-                rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size].numpy()
+                rows = order[step * batch_size : (step + 1) * batch_size].numpy()
                 losses = _step_losses(
                     encoder, model, data, recipe, stage, rows, texts, statistics, log_prior, generator
                 )
@@ -281,8 +278,12 @@ def fit(
             row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
             row |= {f"loss_{pair}": value / steps for pair, value in sums.items()}
             row |= {f"scale_{k}": float(v.detach().exp()) for k, v in towers.log_scale.items()}
+            row |= {"seconds": seconds, "images_per_second": steps * batch_size / seconds}
+            last_of_stage = stage_epoch == stage.epochs - 1
+            if not last_of_stage and (stage_epoch + 1) % recipe.validate_every:
+                result.history.append(row)
+                continue
             row |= _validate(encoder, towers, average.state, data, stage)
-            row |= {"seconds": seconds, "images_per_second": steps * recipe.batch_size / seconds}
             score = (row["macro_f1"] + row["map"]) / 2 if recipe.select == "mean" else row[recipe.select]
             # a warm-up is never chosen; of equal epochs the longest trained is
             if stage_index == len(recipe.stages) - 1 and score >= best_score:
@@ -381,9 +382,7 @@ def _step_losses(
     device = encoder.device
     size = encoder.framing.size
     canvases = to_tensor(data.images[rows], device)
-    pixels, mirrored = augment(
-        canvases, recipe.augmentation, size=size, factor=data.canvas_factor, generator=generator
-    )
+    pixels, mirrored = augment(canvases, recipe.augmentation, size=size, factor=data.canvas_factor, generator=generator)
     labels = data.labels[rows]
     labels = np.where(mirrored.numpy(), data.flip_permutation[labels], labels)
     y = torch.from_numpy(labels).to(device)
@@ -394,9 +393,7 @@ def _step_losses(
     image = F.normalize(features, dim=-1)
     losses: dict[str, Tensor] = {}
     if "image-label" in stage.pairs:
-        losses["image-label"] = F.cross_entropy(
-            towers.head(features), y, label_smoothing=stage.label_smoothing
-        )
+        losses["image-label"] = F.cross_entropy(towers.head(features), y, label_smoothing=stage.label_smoothing)
     if "image-image" in stage.pairs:
         losses["image-image"] = self_alignment_loss(image, y, towers.log_scale["image-image"].exp())
     kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
@@ -484,9 +481,7 @@ def _validate(
     use_head = "image-label" in stage.pairs and not stage.uses("text")
     for start in range(0, len(images), 256):
         with torch.autocast(encoder.device.type, torch.bfloat16, enabled=_bf16(encoder.device)):
-            features = encoder.visual(
-                encoder.normalize(to_tensor(images[start : start + 256], encoder.device))
-            )
+            features = encoder.visual(encoder.normalize(to_tensor(images[start : start + 256], encoder.device)))
         vectors.append(F.normalize(features.float(), dim=-1))
         if use_head:
             logits.append(towers.head(features.float()))
