@@ -21,10 +21,10 @@ __all__ = ["Light", "galaxy_light"]
 Array = NDArray[np.float64]
 
 # Relative flux in z, r, g of old, mixed and young stars and of regions of ionised gas.
-_OLD = np.array([1.12, 1.0, 0.80])
-_DISC = np.array([0.98, 1.0, 0.96])
-_YOUNG = np.array([0.72, 0.95, 1.22])
-_IONISED = np.array([0.55, 0.90, 1.50])
+_OLD = np.array([1.05, 1.0, 0.96])
+_DISC = np.array([0.99, 0.99, 1.04])
+_YOUNG = np.array([0.80, 0.92, 1.28])
+_IONISED = np.array([0.60, 0.92, 1.48])
 _EXTINCTION = np.array([0.55, 1.0, 1.45])  # optical depth of dust relative to r
 
 
@@ -36,12 +36,13 @@ class Light:
     ----------
     image : array, shape (3, H, W)
         Structured light, one brightness for each pixel.
-    profiles : tuple of (galsim.GSObject, array of shape (3,))
-        Analytic profiles around the centre of the image in pixels, each with its flux in every band.
+    profiles : tuple of (galsim.GSObject, float, array of shape (3,))
+        Analytic profiles around the centre of the image, each with its half-light radius in pixels and its
+        flux in every band.
     """
 
     image: Array
-    profiles: tuple[tuple[galsim.GSObject, Array], ...] = ()
+    profiles: tuple[tuple[galsim.GSObject, float, Array], ...] = ()
 
     def plus(self, other: Light) -> Light:
         """Return the light of both."""
@@ -100,7 +101,7 @@ class _Body:
             radius,
             centre,
             float(rng.uniform(0, np.pi)),
-            float(10 ** rng.normal(-0.95 - 0.3 * irregular, 0.2)),
+            float(10 ** rng.normal(-1.05 - 0.4 * irregular, 0.22)),
             float(bluer + rng.normal(0, 0.3)),
         )
 
@@ -115,7 +116,7 @@ class _Body:
 
     @property
     def tint(self) -> Array:
-        return np.exp(self.blueness * np.array([-0.16, 0.0, 0.16]))
+        return np.exp(self.blueness * np.array([-0.22, -0.06, 0.22]))
 
     def plane(self, warp: Array | None = None) -> tuple[Array, Array]:
         """Return coordinates along the major and the minor axis on the sky."""
@@ -128,11 +129,13 @@ class _Body:
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return x * cos + y * sin, y * cos - x * sin
 
-    def profile(self, index: float, half_light: float, ratio: float, flux: float, tint: Array) -> tuple:
+    def profile(
+        self, index: float, half_light: float, ratio: float, flux: float, tint: Array
+    ) -> tuple[galsim.GSObject, float, Array]:
         # A table per Sersic index is slow to build and kept by GalSim: few indices, many uses.
         sersic = galsim.Sersic(n=round(2 * index) / 2, half_light_radius=half_light, trunc=8 * half_light)
         sersic = sersic.shear(q=max(ratio, 0.1), beta=self.angle * galsim.radians)
-        return sersic.shift(*self.centre), flux * tint * self.tint
+        return sersic.shift(*self.centre), half_light, flux * tint * self.tint
 
 
 def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Array:
@@ -143,7 +146,7 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float
 
 def _warp(body: _Body, rng: np.random.Generator) -> Array:
     """Return displacements that make a galaxy lopsided and bent."""
-    disturbed = 0.25 * (body.morphology.disturbance or 0) + 0.35 * (body.morphology.irregularity or 0)
+    disturbed = 0.25 * (body.morphology.disturbance or 0) + 0.14 * (body.morphology.irregularity or 0)
     amount = body.radius * (0.02 * (body.morphology.form != "smooth") + 0.5 * disturbed)
     scale = 0.45 * body.radius
     return amount * np.stack([_smooth_noise(rng, body.shape, scale) for _ in range(2)])
@@ -156,7 +159,7 @@ def _face_on(body: _Body, rng: np.random.Generator) -> Light:
     x, y = body.plane(_warp(body, rng))
     r = np.hypot(x, y / q) + 1e-6
     azimuth = np.arctan2(y / q, x)
-    total = 2 * np.pi * h**2 * q * body.brightness * (2.5 if smooth else 1.4)
+    total = 2 * np.pi * h**2 * q * body.brightness * (3.0 if smooth else 1.4)
     old = np.exp(-r / h) * _edge(r, body.radius * rng.uniform(1.0, 1.35))
     young = np.zeros_like(old)
     if not smooth:
@@ -172,7 +175,7 @@ def _face_on(body: _Body, rng: np.random.Generator) -> Light:
     profiles = []
     if bulge > 0.01:
         index = rng.uniform(2.0, 4.0) if smooth else rng.uniform(1.0, 3.0)
-        size = body.radius * (rng.uniform(0.22, 0.4) if smooth else 0.05 + 0.25 * bulge)
+        size = body.radius * (rng.uniform(0.3, 0.55) if smooth else 0.05 + 0.25 * bulge)
         ratio = q if smooth else 0.35 + 0.65 * q
         profiles.append(body.profile(index, size, ratio, bulge * total, _OLD))
     return Light(image, tuple(profiles))
@@ -196,7 +199,7 @@ def _structure(
     mottle = np.exp((0.12 + 0.35 * (m.flocculence or 0)) * _smooth_noise(rng, body.shape, 0.05 * body.radius))
     if m.arms and m.arm_strength:
         wave = _arms(body, rng, r, azimuth, start, bar_angle if bar_length else rng.uniform(0, 2 * np.pi))
-        share = min(0.35 + 0.6 * m.arm_strength, 0.92)
+        share = min(0.15 + 0.7 * m.arm_strength, 0.85)
         broken = wave * mottle
         # Outside the bar the disc shines mostly in its arms; arms fall off more slowly than the disc.
         outside = 1 / (1 + np.exp(-(r - 0.8 * start) / (0.12 * start)))
@@ -220,8 +223,8 @@ def _structure(
             young = young + 1.6 * prominence * ring * np.exp(-where / (1.3 * h))
     irregular = m.irregularity or 0.0
     if irregular > 0.05:
-        patches = np.exp(irregular * 1.3 * _smooth_noise(rng, body.shape, 0.16 * body.radius) - 0.5 * irregular**2)
-        disc, young = disc * patches, young * patches**1.5
+        patches = np.exp(irregular * 0.75 * _smooth_noise(rng, body.shape, 0.16 * body.radius) - 0.5 * irregular**2)
+        disc, young = disc * patches, young * patches**1.3
     return disc, young
 
 
@@ -255,7 +258,7 @@ def _clumps(body: _Body, rng: np.random.Generator, density: Array, r: Array) -> 
         return np.zeros((3, *body.shape))
     places = rng.choice(chance.size, size=count, p=chance / chance.sum())
     points = np.zeros(chance.size)
-    flux = body.brightness * 10 ** rng.normal(-0.35 + 0.5 * (m.irregularity or 0), 0.35, count)
+    flux = body.brightness * 10 ** rng.normal(-0.75 + 0.35 * (m.irregularity or 0), 0.35, count)
     np.add.at(points, places, flux * (body.radius / 40) ** 2)
     spread = np.clip(0.022 * body.radius, 0.5, 2.0)
     return _IONISED[:, None, None] * gaussian_filter(points.reshape(body.shape), spread) * 3

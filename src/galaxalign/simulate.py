@@ -33,6 +33,8 @@ __all__ = ["draw_galaxy", "simulate"]
 _JPEG_QUALITY = 92
 _SMALLEST = 32
 _CHUNK = 8
+# Half-light radius in pixels above which a profile is sampled pixel by pixel: its transform would be large.
+_WELL_SAMPLED = 5.0
 # Coarse transforms: errors of a percent are far below the noise, and eight times faster.
 _COARSE = galsim.GSParams(folding_threshold=2e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4, xvalue_accuracy=1e-4)
 
@@ -70,13 +72,19 @@ def draw_galaxy(morphology: Morphology, rng: np.random.Generator, *, size: int =
     if morphology.form == "artifact":
         light = _artifact(rng, side)
     else:
-        radius = size * float(np.clip(rng.normal(0.34, 0.06), 0.2, 0.48))
+        radius = size * float(np.clip(rng.normal(0.44, 0.08), 0.26, 0.6))
         light = galaxy_light(morphology, rng, shape=(side, side), radius=radius)
     sky = light.image + _field(rng, size, side)
-    bands = _convolve(sky, psf)
-    for profile, flux in light.profiles:
-        seen = galsim.Convolve(profile, psf, gsparams=_COARSE).drawImage(nx=side, ny=side, scale=1.0, dtype=float)
-        bands += flux[:, None, None] * seen.array[::-1]
+    compact = np.zeros_like(sky)
+    for profile, half_light, flux in light.profiles:
+        if half_light > _WELL_SAMPLED:
+            seen = profile.drawImage(nx=side, ny=side, scale=1.0, dtype=float, method="no_pixel")
+            sky = sky + flux[:, None, None] * seen.array[::-1]
+        else:
+            blurred = galsim.Convolve(profile, psf, gsparams=_COARSE)
+            seen = blurred.drawImage(nx=side, ny=side, scale=1.0, dtype=float)
+            compact += flux[:, None, None] * seen.array[::-1]
+    bands = _convolve(sky, psf) + compact
     bands = bands[:, margin : margin + size, margin : margin + size]
     return _develop(_detect(bands, rng), rng)
 
@@ -204,7 +212,7 @@ def _draw_chunk(tasks: Sequence[tuple[int, Morphology]], images: Path, size: int
 
 def _seeing(rng: np.random.Generator, size: int) -> float:
     """Return the full width at half maximum in pixels: galaxies are near or far, so it varies a lot."""
-    return float(np.clip(np.exp(rng.normal(np.log(2.4), 0.3)), 1.4, 5.0)) * size / 128
+    return float(np.clip(np.exp(rng.normal(np.log(2.0), 0.25)), 1.3, 4.0)) * size / 128
 
 
 def _convolve(image: NDArray[np.float64], psf: galsim.GSObject) -> NDArray[np.float64]:
@@ -224,7 +232,7 @@ def _field(rng: np.random.Generator, size: int, side: int) -> NDArray[np.float64
     image = np.zeros((3, side, side))
     unit = (size / 128) ** 2
     y, x = np.mgrid[0:side, 0:side].astype(float)
-    for _ in range(rng.poisson(rng.gamma(1.5, 1.6))):
+    for _ in range(rng.poisson(rng.gamma(2.0, 3.0))):
         # Few are bright: the counts rise fourfold with every magnitude and a half.
         flux = min(0.12 * float(rng.pareto(0.7)) + 0.05, 60.0) * unit
         temperature = rng.normal(0.1, 0.45)
@@ -264,27 +272,30 @@ def _artifact(rng: np.random.Generator, side: int) -> Light:
 def _detect(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Add the noise of sky and photons by GalSim, slightly correlated as on resampled survey images."""
     size = bands.shape[-1]
-    depth = 10 ** rng.normal(-2.35, 0.2)
-    blur = float(rng.choice([0.0, 0.45, 0.6, 0.8]))
+    depth = 10 ** rng.normal(-2.5, 0.15)
+    blur = float(rng.choice([0.45, 0.6, 0.8]))
     deviate = galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1)))
+    # Survey images are resampled onto one grid, so that the noise of a pixel is like its neighbours'; the
+    # bands share a part of it, for faint sources in the background are in all of them.
+    fields = []
+    for _ in range(4):
+        noise = galsim.ImageD(size, size)
+        noise.addNoise(galsim.GaussianNoise(deviate, sigma=1.0))
+        field = gaussian_filter(noise.array, blur)
+        fields.append(field * ((1 - 0.3 * blur) / max(float(field.std()), 1e-9)))
     noisy = np.empty_like(bands)
     for band, factor in enumerate((1.3, 1.0, 1.1)):
         sigma = np.sqrt((factor * depth) ** 2 + np.clip(bands[band], 0, None) * depth * 0.02)
-        noise = galsim.ImageD(size, size)
-        noise.addNoise(galsim.GaussianNoise(deviate, sigma=1.0))
-        field = noise.array
-        if blur:
-            field = gaussian_filter(field, blur)
-            field = field / max(float(field.std()), 1e-9) * (1 - 0.3 * blur)
-        noisy[band] = bands[band] + sigma * field
+        noisy[band] = bands[band] + sigma * (0.6 * fields[3] + 0.8 * fields[band])
     return noisy
 
 
 def _develop(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the colour picture of the bands: asinh of the mean, colours kept."""
-    softening = float(np.exp(rng.normal(np.log(0.05), 0.25)))
-    pedestal = float(np.clip(rng.normal(0.012, 0.006), 0.0, 0.04))
-    bands = bands + pedestal
+    softening = float(np.exp(rng.normal(np.log(0.04), 0.25)))
+    # The sky is never subtracted to the last photon, nor equally in every band.
+    pedestal = np.clip(rng.normal(0.013, 0.004) + rng.normal(0, 0.0015, 3), 0.002, 0.04)
+    bands = bands + (pedestal * np.array([1.03, 0.88, 1.12]))[:, None, None]
     mean = np.clip(bands.mean(axis=0), 1e-6, None)
     stretched = np.arcsinh(mean / softening) / np.arcsinh(1 / softening)
     colours = np.clip(bands, 0, None) * (stretched / mean)
