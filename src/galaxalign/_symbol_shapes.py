@@ -38,7 +38,9 @@ class Pen:
     def __init__(self, rng: np.random.Generator | None) -> None:
         self.rng = rng
         self.line = self.between(0.035, 0.075)
-        self.wobble = 0.0 if rng is None else self.between(0.0, 0.035)
+        self.wobble = self.between(0.0, 0.05)
+        self._waves = np.zeros(2) if rng is None else rng.uniform(2.0, 4.0, 2)
+        self._phases = np.zeros(2) if rng is None else rng.uniform(0, 2 * math.pi, 2)
         self.ground = self.between(0.10, 0.36)  # grey of a disc
         self.style = self.choose("flat", ("flat", "flat", "shaded", "outline"))
         self.edged = rng is None or self.chance(0.6)
@@ -94,15 +96,21 @@ class Pen:
         self.marks.append(drawsvg.Path(d=_closed(_brush(line, widths)), fill=_grey(grey)))
 
     def _unsteady(self, line: Points, *, closed: bool) -> Points:
-        """Return the line as a hand draws it: slow wander along it, in proportion to its size."""
-        if self.rng is None or self.wobble == 0:
+        """Return the line (N, 2) as a hand draws it.
+
+        The whole galaxy is bent by one slow field, so that arms stay at the ends of their bar; each line
+        strays from it a little, in proportion to its own length and width. An open line starts where it should.
+        """
+        if self.rng is None:
             return line
+        bent = line + self.wobble * np.sin(line[:, ::-1] * self._waves + self._phases)
         along = np.linspace(0, 2 * math.pi, len(line), endpoint=not closed)
-        size = float(np.ptp(line, axis=0).max())
+        extent = np.ptp(line, axis=0)
         phases = self.rng.uniform(0, 2 * math.pi, (2, 3))
-        amplitudes = self.rng.normal(0, self.wobble * size, (2, 3)) / np.array([1, 2, 3])
-        wander = sum(amplitudes[:, k, None] * np.sin((k + 1) * along + phases[:, k, None]) for k in range(3))
-        return line + np.asarray(wander).T
+        harmonics = np.sin(np.arange(1, 4)[:, None] * along + phases[:, :, None])
+        strength = self.rng.normal(0, 0.5 * self.wobble, (2, 3)) * extent[:, None] / np.array([1.0, 2.0, 3.0])
+        stray = np.einsum("ak,akn->na", strength, harmonics)
+        return bent + (stray if closed else (along / (2 * math.pi))[:, None] * stray)
 
 
 def complete(morphology: Morphology, pen: Pen) -> Morphology:
@@ -202,7 +210,7 @@ def _axis_ratio(m: Morphology, form: str, edge_on: bool, armed: bool, pen: Pen) 
         return typical if pen.rng is None else pen.between(0.4 if m.edge_on is None else 0.5, 1.0)
     if form != "smooth":
         return min(max(q + pen.between(-0.08, 0.08), 0.25), 1.0)
-    low, high = (0.9, 1.0) if q >= 0.85 else (0.52, 0.78) if q >= 0.48 else (0.22, 0.38)
+    low, high = (0.92, 1.0) if q >= 0.85 else (0.52, 0.76) if q >= 0.48 else (0.22, 0.34)
     return min(max(q + pen.between(-0.1, 0.1), low), high)
 
 
@@ -223,7 +231,7 @@ def _disc(m: Morphology, pen: Pen) -> None:
     bulge_radius = radius * (0.1 + 0.42 * bulge)
     bar_radius = radius * (0.25 + 0.35 * bar) if bar > 0.1 else 0.0
     start = max(bar_radius, 0.8 * bulge_radius, 0.14 * radius)
-    phase = _arms(m, start, radius, q, pen) if m.arms else pen.between(0, 2 * math.pi) * 0.5
+    phase = _arms(m, start, radius, q, pen, barred=bar_radius > 0) if m.arms else pen.between(0, 2 * math.pi) * 0.5
     for strength, where in ((m.inner_ring, 0.55), (m.outer_ring, 0.97)):
         if _known(strength) > _SHOWN:
             ring = _ellipse(radius * where, radius * where * q)
@@ -241,14 +249,19 @@ def _disc(m: Morphology, pen: Pen) -> None:
         pen.stroke(lane, pen.line * (0.8 + _known(m.dust)), 0.0)
 
 
-def _arms(m: Morphology, start: float, radius: float, q: float, pen: Pen) -> float:
+def _arms(m: Morphology, start: float, radius: float, q: float, pen: Pen, *, barred: bool) -> float:
     """Draw logarithmic arms from start to radius and return the angle at which the first one begins."""
     count = int(_known(m.arms))
-    pitch = math.tan(math.radians(36 - 26 * _known(m.winding)))
-    # More arms get less room, or they'd run into each other.
-    longest = 2.7 * math.pi if count <= 2 else 4 * math.pi / count
-    turn = min(math.log(0.97 * radius / start) / pitch, longest)
-    pitch = math.log(0.97 * radius / start) / turn
+    pitch = math.tan(math.radians(42 - 35 * _known(m.winding)))
+    end = 0.97 * radius
+    # More arms get less room, or they'd run into each other. Without a bar they begin farther out, and keep
+    # their pitch, which is what tells tight from loose arms.
+    longest = 2.7 * math.pi if count <= 2 else 5 * math.pi / count
+    turn = math.log(end / start) / pitch
+    if turn > longest:
+        turn = longest
+        start = start if barred else end * math.exp(-pitch * turn)
+        pitch = math.log(end / start) / turn
     # The exact drawing ends its first arm at the upper right, where an S ends.
     phase = math.radians(-20) - turn if pen.rng is None else pen.between(0, 2 * math.pi)
     width = pen.line * (1.1 + 1.1 * _known(m.arm_strength)) * (1.0 if count <= 3 else 0.85)
@@ -283,7 +296,7 @@ def _smooth(m: Morphology, pen: Pen) -> None:
     q, bulge = _known(m.axis_ratio), _known(m.bulge)
     diffuse = bulge < 0.25
     radius = pen.between(0.6, 0.72) if diffuse else 0.95
-    peak, fall = (0.5, 1.3) if diffuse else (1.0, 1.5 + 2.2 * bulge)
+    peak, fall = (0.6, 1.3) if diffuse else (1.0, 1.5 + 2.2 * bulge)
     if pen.style == "outline":
         rings = (1.0,) if diffuse else (1.0, 0.62, 0.32)
         for fraction in rings:
@@ -291,7 +304,7 @@ def _smooth(m: Morphology, pen: Pen) -> None:
         if not diffuse:
             pen.solid(_ellipse(0.1 * radius, 0.1 * radius * max(q, 0.6)), 1.0)
         return
-    edge = 0.12 * peak
+    edge = 0.16 * peak
 
     def light(r: float) -> float:
         return edge + (peak - edge) * (math.exp(-fall * r) - math.exp(-fall)) / (1 - math.exp(-fall))
@@ -314,20 +327,21 @@ def _edge_on(m: Morphology, pen: Pen) -> None:
     half = 0.14 + 0.32 * bulge
     if has_bulge and m.bulge_shape == "boxy":
         # A superellipse with a waist: the "peanut" of a bar seen from its side.
-        x = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.3
-        y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.3
-        pen.solid(half * np.stack([1.2 * x, 0.95 * y * (0.72 + 0.28 * x**2)], axis=1), 1.0)
+        x = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.25
+        y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.25
+        pen.solid(half * np.stack([1.2 * x, 0.95 * y * (0.88 + 0.12 * x**2)], axis=1), 1.0)
     elif has_bulge:
         pen.solid(_ellipse(half, 0.85 * half), 1.0)
     dusty = _known(m.dust) > _SHOWN
-    lane = _between(np.array([[-0.98, 0.0], [0.98, 0.0]]))
-    pen.stroke(lane, pen.line * (0.5 + 0.7 * dusty), 0.0 if dusty else 0.95)
+    lane = _between(np.array([[-0.95, 0.0], [0.95, 0.0]]))
+    if pen.style != "outline" or dusty:
+        pen.stroke(lane, pen.line * (0.4 + 0.6 * dusty), 0.0 if dusty else 0.95)
 
 
 def _merger(pen: Pen) -> None:
     """Draw two inclined bodies in contact, each with a tail that bends away (Toomre & Toomre 1972)."""
-    apart = pen.between(0.33, 0.5)
-    sizes = (0.44, 0.44 * (0.8 if pen.rng is None else pen.between(0.55, 1.0)))
+    sizes = (0.46, 0.46 * pen.between(0.6, 1.0))
+    apart = 0.5 * sum(sizes) * pen.between(0.75, 1.0)
     if pen.rng is None or pen.chance(0.75):
         for side in (1.0, -1.0):
             t = np.linspace(0, pen.between(1.5, 2.1), 30)
@@ -354,27 +368,30 @@ def _irregular(axis_ratio: float, pen: Pen) -> None:
     q = max(axis_ratio, 0.55)
     body = np.clip(radius, 0.35, 1.05)[:, None] * _direction(angle)
     pen.area(_incline(body, q), pen.ground, edge=0.45)
-    for _ in range(int(rng.integers(6, 11))):
-        size = rng.uniform(0.07, 0.2)
-        place = _incline(rng.uniform(0.1, 0.62) * _direction(rng.uniform(0, 2 * math.pi)), q)
-        pen.solid(_ellipse(size, size * rng.uniform(0.55, 1.0)) + place, rng.uniform(0.55, 1.0))
+    clumps = int(rng.integers(6, 11))
+    for k in range(clumps):
+        # Turned by the golden angle from one to the next, so that they spread without any pattern.
+        size = rng.uniform(0.06, 0.17)
+        distance, angle_of = rng.uniform(0.12, 0.6), 2.4 * k + rng.normal(0, 0.4)
+        place = _incline(distance * _direction(angle_of), q)
+        pen.solid(_ellipse(size, size * rng.uniform(0.55, 1.0)) + place, rng.uniform(0.6, 1.0))
 
 
 def _tails(radius: float, q: float, pen: Pen) -> None:
     """Draw one long tidal tail that leaves the disc, or two unequal ones."""
     count = 2 if pen.chance(0.35) else 1
     for k in range(count):
-        t = np.linspace(0, pen.between(2.0, 2.5) * (1.0 if k == 0 else 0.7), _POINTS)
-        angle = -0.4 + math.pi * k + t
-        reach = radius * (0.85 + 0.22 * t**1.6)
-        pen.stroke(_incline(reach[:, None] * _direction(angle), max(q, 0.7)), 3.2 * pen.line, 0.7, taper=0.8)
+        t = np.linspace(0, pen.between(2.3, 2.9) * (1.0 if k == 0 else 0.7), _POINTS)
+        angle = math.pi * k + t
+        reach = radius * (0.95 + 0.27 * t)
+        pen.stroke(_incline(reach[:, None] * _direction(angle), max(q, 0.7)), 4.5 * pen.line, 0.65, taper=0.8)
 
 
 def _lopsided(outline: Points, disturbance: float, pen: Pen) -> Points:
     """Return the outline (N, 2) pulled out to one side and bent."""
     x = outline[:, 0]
-    pull = 0.35 * disturbance * (1.0 if pen.rng is None else pen.between(0.5, 1.3))
-    return np.stack([x + pull * x**2, outline[:, 1] + pull * x * np.abs(x)], axis=1)
+    pull = 0.4 * disturbance * (1.0 if pen.rng is None else pen.between(0.5, 1.3))
+    return np.stack([x + pull * x**2, outline[:, 1] + 0.6 * pull * x * np.abs(x)], axis=1)
 
 
 def _artifact(pen: Pen) -> None:

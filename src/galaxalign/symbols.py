@@ -210,13 +210,15 @@ def symbol_sheet(taxonomy: Taxonomy, out: str | Path) -> Path:
     suffix = out.suffix.lower()
     if suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f"{out} must end in .png, .svg or .pdf for a sheet of symbols")
+    if not out.parent.is_dir():
+        raise InputError(f"the sheet cannot be written to {out} (no such folder); choose another place")
     from matplotlib.figure import Figure  # takes a second to import, and only this function needs it
 
     exact = symbol_bank(taxonomy, variants=1, size=384)
     varied = symbol_bank(taxonomy, variants=3, size=128)
     across = min(5, len(taxonomy)) if len(taxonomy) != 6 else 3
     down = -(-len(taxonomy) // across)
-    width, height, foot = 2.05, 1.5, 0.42  # inches of a class: the symbols, and the title under them
+    width, height, foot = 2.1, 1.5, 0.42  # inches of a class: the symbols, and the title under them
     figure = Figure(figsize=(across * width + 0.1, down * (height + foot) + 0.1), facecolor="white")
     total_width, total_height = figure.get_size_inches()
 
@@ -228,13 +230,13 @@ def symbol_sheet(taxonomy: Taxonomy, out: str | Path) -> Path:
     for k, galaxy_class in enumerate(taxonomy.classes):
         x = 0.1 + width * (k % across)
         y = total_height - 0.1 - height - (height + foot) * (k // across)
-        show(exact[k, 0], x, y, height)
         small = height / 3
+        show(exact[k, 0], x, y, height)
         for v in range(3):
-            show(varied[k, v], x + height - 0.05 + 0.05, y + height - (v + 1) * small, small * 0.97)
-        middle = (x + (width - 0.1) / 2) / total_width
-        title = fill(galaxy_class.title, 24)
-        figure.text(middle, (y - 0.05) / total_height, title, ha="center", va="top", fontsize=9.5)
+            show(varied[k, v], x + height, y + height - (v + 1) * small, small)
+        middle = (x + (height + small) / 2) / total_width
+        title = fill(galaxy_class.title, 27)
+        figure.text(middle, (y - 0.05) / total_height, title, ha="center", va="top", fontsize=9)
     part = out.with_name(f".{os.getpid()}.{out.name}")
     try:
         figure.savefig(part, format=suffix[1:], dpi=200)
