@@ -52,7 +52,7 @@ class Stage(BaseModel):
     epochs: int = Field(ge=1)
     targets: Targets = "same_class"
     symbol_tower: Literal["own", "shared"] = "own"
-    lr_trunk: float = Field(4e-4, ge=0)
+    lr_trunk: float = Field(1e-3, ge=0)
     lr_head: float = Field(2e-3, ge=0)
     lr_text: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.02, ge=0)
@@ -106,7 +106,7 @@ class Recipe(BaseModel):
 
     name: str
     description: str = ""
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(32, ge=2)
     symbols_per_class: int = Field(2, ge=1)
     symbol_variants: int = Field(64, ge=1)
     prompts: Literal["ensemble", "caption"] = "ensemble"
