@@ -127,6 +127,15 @@ def test_handedness_is_the_one_of_galaxy_zoo(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", taxonomy_names())
+def test_no_drawing_is_cut_off_by_its_frame(name: str) -> None:
+    taxonomy = load_taxonomy(name)
+    bank = np.concatenate([symbol_bank(taxonomy, variants=v, size=64) for v in (1, 30)], axis=1)[..., 0]
+    rims = np.stack([bank[:, :, 0], bank[:, :, -1], bank[..., 0], bank[..., -1]]).max(axis=(0, 3))
+    for galaxy_class, cut in zip(taxonomy.class_names, rims > 60, strict=True):
+        assert not cut.any(), (galaxy_class, np.flatnonzero(cut))
+
+
+@pytest.mark.parametrize("name", taxonomy_names())
 def test_no_two_classes_of_a_taxonomy_look_alike(name: str) -> None:
     taxonomy = load_taxonomy(name)
     bank = symbol_bank(taxonomy, variants=1)[:, 0].astype(int)
@@ -169,6 +178,13 @@ def test_round_oval_and_cigar_shaped_galaxies_stay_apart(seed: int) -> None:
     assert 0.4 < elongation(0.65) < 0.95
     assert elongation(0.3) < 0.5
     assert elongation(0.3) < elongation(0.65) < elongation(0.95)
+
+
+def test_smooth_light_of_unknown_concentration_is_mostly_no_dwarf() -> None:
+    m = Morphology(form="smooth", axis_ratio=0.9, edge_on=False)
+    variants = [render(m, size=48, rng=np.random.default_rng(i)) for i in range(40)]
+    bright_centre = [variant[20:28, 20:28].max() > 200 for variant in variants]
+    assert np.mean(bright_centre) > 0.75
 
 
 def test_a_bank_has_one_exact_or_many_different_symbols_of_each_class() -> None:

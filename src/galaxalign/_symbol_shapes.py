@@ -154,7 +154,8 @@ def complete(morphology: Morphology, pen: Pen) -> Morphology:
         arm_strength=_vary(m.arm_strength, 0.6, (0.4, 0.9), pen) if arms else 0.0,
         winding=_vary(m.winding, 0.45, (0.2, 0.8), pen),
         bar=_vary(barred, 0.0, (0.0, 0.0), pen) if can_be_barred else 0.0,
-        bulge=_vary(m.bulge, 0.6 if form == "smooth" else 0.28, (0.1, 0.45), pen),
+        # Smooth light gathers in the centre, or it would be a dwarf's; that of discs mostly does not.
+        bulge=_vary(m.bulge, *((0.6, (0.2, 0.9)) if form == "smooth" else (0.28, (0.1, 0.45))), pen),
         bulge_shape=m.bulge_shape or "round",
         inner_ring=_vary(m.inner_ring, 0.0, (0.0, 0.0), pen),
         outer_ring=_vary(m.outer_ring, 0.0, (0.0, 0.0), pen),
@@ -340,13 +341,13 @@ def _edge_on(m: Morphology, pen: Pen) -> None:
 
 def _merger(pen: Pen) -> None:
     """Draw two inclined bodies in contact, each with a tail that bends away (Toomre & Toomre 1972)."""
-    sizes = (0.46, 0.46 * pen.between(0.6, 1.0))
+    sizes = (0.42, 0.42 * pen.between(0.6, 1.0))
     apart = 0.5 * sum(sizes) * pen.between(0.75, 1.0)
     if pen.rng is None or pen.chance(0.75):
         for side in (1.0, -1.0):
             t = np.linspace(0, pen.between(1.5, 2.1), 30)
-            arc = np.stack([0.55 * np.sin(t) + 0.2, -0.15 - 0.5 * (1 - np.cos(t))], axis=1)
-            pen.stroke(side * (arc + np.array([apart - 0.2, 0.0])), 2.4 * pen.line, 0.7, taper=0.75)
+            arc = np.stack([apart + 0.5 * np.sin(t), -0.14 - 0.45 * (1 - np.cos(t))], axis=1)
+            pen.stroke(side * arc, 2.4 * pen.line, 0.7, taper=0.75)
     bodies = [(-apart, sizes[0], pen.between(0.5, 0.8)), (apart, sizes[1], pen.between(0.4, 0.9))]
     turns = (math.radians(-35), math.radians(40))
     for (x, size, q), turn in zip(bodies, turns, strict=True):
