@@ -379,6 +379,17 @@ def test_missing_catalogue(tmp_path: Path) -> None:
     assert "nowhere.csv" in said
 
 
+def test_split_needs_no_ids_for_one_table_but_for_two(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        frame = pd.DataFrame({"ra": np.arange(30.0), "dec": np.arange(30.0)})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    one = run("split", tmp_path / "north.csv", "--out", tmp_path / "one.parquet")
+    assert one.exit_code == 0, one.output
+    assert one.stdout.splitlines()[1].split() == ["north", "21", "3", "6"]
+    said = complaint(run("split", tmp_path / "north.csv", tmp_path / "south.csv", "--out", tmp_path / "two.parquet"))
+    assert "id_str" in said
+
+
 def test_unwritable_output_is_found_before_the_work(
     monkeypatch: pytest.MonkeyPatch, embeddings: Path, tmp_path: Path
 ) -> None:

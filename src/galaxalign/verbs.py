@@ -342,7 +342,9 @@ def split(
     seed : int
     """
     check_output(out, suffixes=(".parquet",))
-    sources = [read_catalog(path, require=("id_str",)) for path in catalogs]
+    # One table without ids is known by its row numbers; those of two tables would be taken for one galaxy.
+    required = ("id_str",) if len(catalogs) > 1 else ()
+    sources = [read_catalog(path, require=required) for path in catalogs]
     return make_split(*sources, fractions=fractions, group_column=group, seed=seed).write(out)
 
 
