@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from galaxalign.analysis.calibration import apply_temperature, fit_temperature
 from galaxalign.analysis.classifiers import choose_classifier, zero_shot
@@ -34,6 +35,7 @@ from galaxalign.encoders.vision import VisionEncoder, read_weights
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.run import captions
 from galaxalign.training.trainer import TrainingData, fit
 
 HERE = Path(__file__).parent
@@ -136,6 +138,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         symbols=symbols,
         flip_permutation=taxonomy.flip_permutation(),
         canvas_factor=canvas.size / args.size,
+        captions=captions(catalog, taxonomy, rows["train"], args.seed),
     )
     folder = args.out / "running" / args.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,6 +156,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ),
     )
     minutes = (time.monotonic() - started) / 60
+    towers = {"visual": encoder.visual, "symbol": getattr(encoder, "symbol", None)}
+    weights = {f"{k}.{n}": t.clone() for k, m in towers.items() if m is not None for n, t in m.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")  # for later looks at the same model; not in git
     test_images, _ = load_images([paths[r] for r in rows["test"]], encoder.framing)
     y_val, y_test = labels[rows["validation"]], labels[rows["test"]]
     v_val, p_val = embed(encoder, validation_images, result.head if not words else None)

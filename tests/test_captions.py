@@ -66,9 +66,7 @@ def row_of(label: str = "", **values: tuple[float, float, float]) -> dict[str, o
     """Return a row with the given value, lower and upper bound of each attribute, all others undefined."""
     row: dict[str, object] = {"label": label}
     for attribute in EFIGI.attributes:
-        for end, number in zip(
-            ("", "_inf", "_sup"), values.get(attribute.name, (-1.0, -1.0, -1.0)), strict=True
-        ):
+        for end, number in zip(("", "_inf", "_sup"), values.get(attribute.name, (-1.0, -1.0, -1.0)), strict=True):
             row[attribute.name + end] = number
     return row
 
@@ -108,9 +106,7 @@ def assert_sound(row: dict[str, object], caption: str) -> None:
     assert caption[0].isupper()
     assert caption.endswith(".")
     assert "  " not in caption
-    assert not re.search(
-        r",\s*,|\bno no\b|\ba [aeiou]|\ban [^aeiou]|\bpossibly possibly|with \.|\bnan\b|-1", caption
-    )
+    assert not re.search(r",\s*,|\bno no\b|\ba [aeiou]|\ban [^aeiou]|\bpossibly possibly|with \.|\bnan\b|-1", caption)
     assert caption.count("spiral arms") <= 1
 
     for name, words in WORDS.items():
@@ -318,10 +314,7 @@ def test_inclination_is_the_elongation_of_a_spheroid_and_unsaid_where_neither_is
 
 
 def test_columns_are_found_in_any_case_and_missing_bounds_hedge_nothing():
-    assert (
-        attribute_caption(EFIGI, {"LABEL": "S0", "bar_length": 0.25})
-        == "A lenticular galaxy with a weak bar."
-    )
+    assert attribute_caption(EFIGI, {"LABEL": "S0", "bar_length": 0.25}) == "A lenticular galaxy with a weak bar."
 
 
 def test_a_value_that_is_no_number_and_an_unknown_label_are_refused():
@@ -339,9 +332,7 @@ def test_no_row_makes_a_contradiction_or_puts_the_undefined_into_words(row, rng)
 @given(rows())
 def test_a_row_without_its_label_does_not_tell_the_class(row):
     unlabelled = row | {"label": ""}
-    assert not re.search(
-        "elliptical|lenticular|irregular|spiral galaxy", attribute_caption(EFIGI, unlabelled)
-    )
+    assert not re.search("elliptical|lenticular|irregular|spiral galaxy", attribute_caption(EFIGI, unlabelled))
 
 
 @given(rows(), st.integers(0, 2**32 - 1))
@@ -380,8 +371,7 @@ def test_attributes_refine_the_morphology_of_the_class(row):
 def test_undefined_attributes_leave_the_morphology_of_the_class_alone():
     for galaxy_class in EFIGI.classes:
         assert (
-            attribute_morphology(EFIGI, row_of(galaxy_class.name), galaxy_class.morphology)
-            == galaxy_class.morphology
+            attribute_morphology(EFIGI, row_of(galaxy_class.name), galaxy_class.morphology) == galaxy_class.morphology
         )
 
 

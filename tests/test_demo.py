@@ -175,6 +175,8 @@ def test_a_demo_continues_with_the_step_that_was_interrupted(
         module.demo(out=tmp_path / "demo", quiet=True)
     module.demo(out=tmp_path / "demo", quiet=True)
     assert acted == STEPS[: stop + 1] + STEPS[stop:]
+    # the seconds of the step do not hold what it took before; the report has to know
+    assert json.loads(RunFiles(tmp_path / "demo").state.read_text())["stopped"] == [STEPS[stop]]
 
 
 def test_a_step_whose_file_was_deleted_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,7 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[str]:
     """Return each `galaxalign …` of the README that stands in a block or names all it needs."""
-    lines = [
-        part.strip() for block in blocks("bash") for line in block.splitlines() for part in line.split("&&")
-    ]
+    lines = [part.strip() for block in blocks("bash") for line in block.splitlines() for part in line.split("&&")]
     return [line for line in lines if line.startswith("galaxalign ")]
 
 

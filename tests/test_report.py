@@ -148,6 +148,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
     state = {
         "settings": {"taxonomy": TAXONOMY.name, "seed": 0},
         "seconds": {"simulate": 30.2, "train": 95.1},
+        "stopped": [],
     }
     files.state.write_text(json.dumps(state))
     return files

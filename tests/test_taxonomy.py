@@ -304,9 +304,7 @@ def _outward_turn(path: Path, crop: float) -> float:
 def test_handedness_means_the_same_on_the_pictures_of_efigi_and_galaxy_zoo(shared):
     turns: dict[str, list[float]] = {"clockwise": [], "anticlockwise": []}
     rotation = next(a for a in load_taxonomy("efigi").attributes if a.name == "Arm_Rotation")
-    ends = {
-        level.value: level.morphology.handedness for level in rotation.levels if level.morphology.handedness
-    }
+    ends = {level.value: level.morphology.handedness for level in rotation.levels if level.morphology.handedness}
     assert set(ends) == {0.0, 1.0}
     folder = shared / "data" / "efigi"
     for row in _rows(folder / "catalog.csv"):

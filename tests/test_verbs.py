@@ -95,9 +95,7 @@ def test_a_trained_model_classifies_its_test_part_and_says_what_it_could_not_rea
     assert (good["label"].to_numpy() == np.array(NAMES)[good[columns].to_numpy().argmax(1)]).all()
 
 
-def test_evaluation_takes_the_test_part_and_never_a_galaxy_it_was_trained_on(
-    trained, survey, tmp_path, capsys
-):
+def test_evaluation_takes_the_test_part_and_never_a_galaxy_it_was_trained_on(trained, survey, tmp_path, capsys):
     own = evaluate(catalog=survey, model=trained, out=tmp_path / "metrics.json")
     assert "test part" in capsys.readouterr().err
     assert own == json.loads((tmp_path / "metrics.json").read_text())
@@ -112,22 +110,24 @@ def test_evaluation_takes_the_test_part_and_never_a_galaxy_it_was_trained_on(
     table = pd.read_csv(survey, dtype=str).head(60)
     table.to_csv(other, index=False)
     elsewhere = evaluate(catalog=other, model=trained)
-    trained_on = set(parts["id_str"][parts["part"] == "train"])
+    trained_on = set(parts["id_str"][parts["part"] != "test"])
     assert elsewhere["n_trained_on"] == table["id_str"].isin(trained_on).sum() > 0
     assert elsewhere["n"] == 60 - elsewhere["n_trained_on"]
+    assert (own["part"], elsewhere["part"]) == ("test", "all")
 
 
-def test_training_again_over_a_finished_run_gives_the_same_model(trained, survey, start, tmp_path):
-    before = load_model(trained).encoder.fingerprint
-    again = train(
-        recipe=tmp_path / "tiny.toml",
-        catalog=survey,
-        taxonomy="galaxy_mnist",
-        encoder=start,
-        out=tmp_path / "run",
-    )
-    assert load_model(again).encoder.fingerprint == before
-    settings = json.loads((again / "galaxalign.json").read_text())
+def test_a_finished_model_is_neither_trained_again_nor_overwritten(trained, survey, start, tmp_path, capsys):
+    before = (trained / "galaxalign.json").read_bytes()
+    same = {"recipe": tmp_path / "tiny.toml", "catalog": survey, "taxonomy": "galaxy_mnist", "encoder": start}
+    train(**same, out=tmp_path / "run")
+    assert "nothing to do" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"other settings \(seed, share\)"):
+        train(**same, seed=1, share=0.5, out=tmp_path / "run")
+    assert (trained / "galaxalign.json").read_bytes() == before
+    # elsewhere the same settings give the same model
+    again = train(**same, split=trained / "split.parquet", out=tmp_path / "again")
+    assert load_model(again).encoder.fingerprint == load_model(trained).encoder.fingerprint
+    settings = json.loads(before)
     assert settings["recipe"]["name"] == "tiny"
     assert settings["data"]["n_train"] > 40
     assert {"packages", "git_commit", "python", "seed", "files"} <= settings.keys()
@@ -163,6 +163,8 @@ def test_a_query_or_a_file_that_makes_no_sense_is_said(trained, survey, start, t
         search(embeddings=path, id="x")
     with pytest.raises(InputError, match="made by a model with fingerprint"):
         search(embeddings=path, text="a disc", model=start.removeprefix("local-dir:"))
+    with pytest.raises(InputError, match="there is no image nope.png to search with"):
+        search(embeddings=path, image="nope.png")
     with pytest.raises(InputError, match="-k is 0"):
         search(embeddings=path, text="a disc", k=0)
     with pytest.raises(InputError, match=r"\.parquet"):

@@ -182,7 +182,5 @@ def _number(columns: Mapping[str, Any], name: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"column {name} holds {value!r}; it must be a number, or -1 for undefined"
-        ) from error
+        raise InputError(f"column {name} holds {value!r}; it must be a number, or -1 for undefined") from error
     return number if number >= 0 else None

@@ -190,9 +190,7 @@ def _grade(value: float, words: Sequence[str]) -> str:
 # --- graded attributes -----------------------------------------------------------------------------------
 
 
-def attribute_caption(
-    taxonomy: Taxonomy, row: Mapping[str, Any], rng: np.random.Generator | None = None
-) -> str:
+def attribute_caption(taxonomy: Taxonomy, row: Mapping[str, Any], rng: np.random.Generator | None = None) -> str:
     """Return a sentence on one galaxy from its graded attributes.
 
     The hedges follow the bounds: "possibly a weak bar" where the lower bound is zero, "a weak bar" where

@@ -91,7 +91,8 @@ def demo(
         "encoder": _ENCODER,
         "recipe": load_recipe(_recipe).model_dump(mode="json"),
     }
-    seconds = _open(run, settings)
+    state = _open(run, settings)
+    seconds = state["seconds"]
     steps = _steps(run, n, seed, _recipe, quiet)
     total = len(steps) + 1
     for number, step in enumerate(steps, start=1):
@@ -100,9 +101,10 @@ def demo(
             _say(f"      done before, in {seconds[step.name]:.0f} s", "dim", quiet=quiet)
             continue
         started = time.monotonic()
+        _write_json(state | {"running": step.name}, run.state)
         step.act()
         seconds[step.name] = round(time.monotonic() - started, 1)
-        _write_json({"settings": settings, "seconds": seconds}, run.state)
+        _write_json(state, run.state)
         _say(f"      {seconds[step.name]:.0f} s", "dim", quiet=quiet)
     _say(f"[{total}/{total}] draw the figures and write the report", "bold", quiet=quiet)
     report = write_report(run.folder)
@@ -215,18 +217,22 @@ def _ask(run: RunFiles, taxonomy: Taxonomy, seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def _open(run: RunFiles, settings: dict[str, Any]) -> dict[str, float]:
-    """Return the seconds of the steps that are done in the folder; InputError if it is not this demo's."""
+def _open(run: RunFiles, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of the demo in the folder; InputError if the folder is not this demo's.
+
+    It has the `settings`, the `seconds` of each finished step, and by name the steps that were `stopped`: their
+    seconds are those of the last attempt alone.
+    """
     check_output(run.folder, folder=True)
     if not run.folder.is_dir() or not any(run.folder.iterdir()):
         run.folder.mkdir(parents=True, exist_ok=True)
-        _write_json({"settings": settings, "seconds": {}}, run.state)
-        return {}
+        return {"settings": settings, "seconds": {}, "stopped": []}
     if not run.state.is_file():
         raise InputError(f"{run.folder} holds files that are not of a demo; name a new or empty folder with --out")
     try:
         state = json.loads(run.state.read_text(encoding="utf-8"))
-        found, seconds = state["settings"], state["seconds"]
+        found = dict(state["settings"])
+        going_on = {"settings": settings, "seconds": dict(state["seconds"]), "stopped": list(state["stopped"])}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{run.state} is damaged ({error}); delete {run.folder} and start again") from error
     differing = sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key))
@@ -235,7 +241,9 @@ def _open(run: RunFiles, settings: dict[str, Any]) -> dict[str, float]:
             f"{run.folder} holds a demo with other settings ({', '.join(differing)}); "
             "name another folder with --out, or delete it"
         )
-    return dict(seconds)
+    if "running" in state:
+        going_on["stopped"] = sorted({*going_on["stopped"], state["running"]})
+    return going_on
 
 
 def _write_here(catalog: Catalog, path: Path) -> None:

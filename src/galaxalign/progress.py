@@ -10,9 +10,7 @@ __all__ = ["note", "progress"]
 
 
 @contextmanager
-def progress(
-    title: str, total: int, *, unit: str = "galaxies", quiet: bool = False
-) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = False) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; it is given a function that takes the number of things just done.
 
     Parameters

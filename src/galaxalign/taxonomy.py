@@ -244,9 +244,7 @@ class Taxonomy:
             citation=table.text("citation"),
             classes=tuple(_class_from_table(entry) for entry in table.tables("classes", _CLASS_KEYS)),
             ignored=table.texts("ignored", ()),
-            attributes=tuple(
-                _attribute_from_table(entry) for entry in table.tables("attributes", _ATTRIBUTE_KEYS, ())
-            ),
+            attributes=tuple(_attribute_from_table(entry) for entry in table.tables("attributes", _ATTRIBUTE_KEYS, ())),
         )
 
     def _find(self, label: object, where: str) -> int | None:
@@ -260,11 +258,7 @@ class Taxonomy:
         known = ", ".join(self.class_names)
         if _NUMBER.fullmatch(text):
             codes = ", ".join(str(entry.code) for entry in self.classes if entry.code is not None)
-            hint = (
-                f"its integer codes are {codes}"
-                if codes
-                else f"it has no integer codes, but the names {known}"
-            )
+            hint = f"its integer codes are {codes}" if codes else f"it has no integer codes, but the names {known}"
             raise InputError(f"label {label!r}{where} is not in the taxonomy {self.name}; {hint}")
         words = [spelling for spelling in self._lookup if not _NUMBER.fullmatch(spelling)]
         closest = difflib.get_close_matches(key, words, n=1, cutoff=0.0)[0]
@@ -340,9 +334,7 @@ _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def _morphology_from_table(table: TomlTable) -> Morphology:
-    fields = TomlTable(
-        table.get("morphology", Mapping, {}), f"{table.where}, morphology", Morphology.field_names()
-    )
+    fields = TomlTable(table.get("morphology", Mapping, {}), f"{table.where}, morphology", Morphology.field_names())
     types = Morphology.__annotations__
     values = {name: fields.get(name, _FIELD_TYPES.get(types[name], str)) for name in fields.data}
     try:
@@ -410,7 +402,5 @@ def _class_to_dict(galaxy_class: GalaxyClass) -> dict[str, Any]:
 def _attribute_to_dict(attribute: Attribute) -> dict[str, Any]:
     data = asdict(attribute)
     for key in ("levels", "smooth_levels"):
-        data[key] = [
-            asdict(level) | {"morphology": level.morphology.known()} for level in getattr(attribute, key)
-        ]
+        data[key] = [asdict(level) | {"morphology": level.morphology.known()} for level in getattr(attribute, key)]
     return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import decode, frame
 from galaxalign.data.splits import make_split, read_split
+from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, load_model
 from galaxalign.encoders.load import default_device
@@ -103,7 +103,8 @@ def evaluate(
     """Return how well a model classifies and retrieves labelled galaxies.
 
     Without `split` all rows count, except that on the catalogue the model was trained with its own test
-    part is taken, and that galaxies it was trained on (by id) are left out and counted in `n_trained_on`.
+    part is taken, and that galaxies it was trained or chosen on (by id) are left out and counted in
+    `n_trained_on`.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def evaluate(
     rows = np.arange(len(whole))
     own = Path(model) / "split.parquet"
     trained_with = loaded.settings.get("data", {}).get("catalog_fingerprint")
-    n_trained_on = 0
+    n_trained_on, taken = 0, part
     if split is not None:
         rows = read_split(split).part(whole, part)
     elif whole.fingerprint == trained_with and own.is_file():
@@ -140,17 +141,15 @@ def evaluate(
             quiet=quiet,
         )
     elif own.is_file():
+        taken = "all"
         table = read_split(own).table
-        seen = set(
-            table["id_str"][
-                (table["part"] == "train") & (table["source"] == loaded.settings["data"]["catalog"])
-            ]
-        )
+        learnt = (table["part"] != "test") & (table["source"] == loaded.settings["data"]["catalog"])
+        seen = set(table["id_str"][learnt])
         unseen = np.array([identity not in seen for identity in whole.ids])
         n_trained_on = int((~unseen).sum())
         rows = rows[unseen]
         if n_trained_on:
-            note(f"{n_trained_on} galaxies that the model was trained on are left out", quiet=quiet)
+            note(f"{n_trained_on} galaxies that the model was trained or chosen on are left out", quiet=quiet)
     labels = catalog_labels(whole, scheme)
     rows = rows[labels[rows] >= 0]
     if not len(rows):
@@ -158,21 +157,18 @@ def evaluate(
     vectors, probabilities, statuses = _predict(loaded, whole.select(rows), classifier, quiet=quiet)
     good = np.array([status == "ok" for status in statuses])
     if not good.any():
-        raise InputError(
-            f"none of the {len(rows)} images of {catalog} could be read; the first: {statuses[0]}"
-        )
+        raise InputError(f"none of the {len(rows)} images of {catalog} could be read; the first: {statuses[0]}")
     figures = evaluate_predictions(
         labels[rows][good],
         probabilities[good],
         scheme.class_names,
         vectors=vectors[good],
         n_failed=int((~good).sum()),
-        provenance=_origin(loaded, scheme, classifier)
-        | {"catalog_fingerprint": whole.fingerprint, "part": part if len(rows) < len(whole) else "all"},
+        provenance=_origin(loaded, scheme, classifier) | {"catalog_fingerprint": whole.fingerprint, "part": taken},
     )
     figures["n_trained_on"] = n_trained_on
     if out is not None:
-        Path(out).write_text(json.dumps(figures, indent=2))
+        write_json(figures, out)
     return figures
 
 
@@ -199,11 +195,7 @@ def embed(
     source = read_catalog(catalog)
     loaded = load_model(model, device=default_device(device))
     ids, paths = source.ids, source.paths()
-    carried = {
-        name: source.table[name].to_numpy()
-        for name in _CARRIED
-        if name in source.table and name != "file_loc"
-    }
+    carried = {name: source.table[name].to_numpy() for name in _CARRIED if name in source.table and name != "file_loc"}
     carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
     failed = 0
@@ -211,9 +203,7 @@ def embed(
         progress("embedding", len(source), quiet=quiet) as done,
         EmbeddingWriter(out, dimension=loaded.encoder.dimension, metadata=about) as writer,
     ):
-        for rows, vectors, statuses in encode_catalog(
-            loaded.encoder, paths, mirror=not loaded.taxonomy.handed
-        ):
+        for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=not loaded.taxonomy.handed):
             columns = {name: values[rows] for name, values in carried.items()}
             writer.write(ids[rows], vectors, statuses, columns)
             failed += sum(status != "ok" for status in statuses)
@@ -273,6 +263,8 @@ def search(
         loaded = _model_of(gallery, model, device)
         encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
         for path in images:
+            if not Path(path).is_file():
+                raise InputError(f"there is no image {path} to search with; check the path")
             picture = frame(decode(path), encoder.framing)
             parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
         parts += [_symbol_vector(loaded, name) for name in symbols]
@@ -388,9 +380,7 @@ def _predict(
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
     with progress("looking", len(catalog), quiet=quiet) as done:
-        for rows, part, found in encode_catalog(
-            model.encoder, catalog.paths(), mirror=not model.taxonomy.handed
-        ):
+        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=not model.taxonomy.handed):
             vectors[rows] = part
             statuses += found
             done(len(found))
@@ -430,9 +420,7 @@ def _symbol_vector(model: Model, name: str) -> np.ndarray:
     else:
         index = scheme.index(name)
         if index is None:
-            raise InputError(
-                f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}"
-            )
+            raise InputError(f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}")
         drawings = symbol_bank(scheme, variants=16, size=size)[index]
     vector = encoder.encode_symbols(drawings).cpu().numpy().mean(0)
     return vector / np.linalg.norm(vector)

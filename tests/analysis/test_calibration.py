@@ -51,9 +51,7 @@ def test_logits_that_say_nothing_or_the_opposite_become_uniform() -> None:
     assert np.isfinite(fit_temperature(np.zeros((40, 4)), labels))
 
 
-@given(
-    logits=hnp.arrays(np.float64, (3, 4), elements=st.floats(-1e30, 1e30)), temperature=st.floats(1e-3, 1e3)
-)
+@given(logits=hnp.arrays(np.float64, (3, 4), elements=st.floats(-1e30, 1e30)), temperature=st.floats(1e-3, 1e3))
 def test_probabilities_stay_probabilities(logits: np.ndarray, temperature: float) -> None:
     probabilities = apply_temperature(logits, temperature)
     assert probabilities.dtype == np.float32

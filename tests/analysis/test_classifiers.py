@@ -28,9 +28,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def galaxies(
-    seed: int, n: int, *, noise: float = 0.6, shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
-) -> Labelled:
+def galaxies(seed: int, n: int, *, noise: float = 0.6, shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> Labelled:
     """Embeddings around three axes of an eight-dimensional space."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(3, n, p=shares)
@@ -95,9 +93,7 @@ def test_a_linear_head_is_scikit_learns() -> None:
 
 def test_a_linear_head_of_two_classes_never_gives_the_one_it_has_not_seen() -> None:
     train = galaxies(7, 200, shares=(0.5, 0.5, 0))
-    choice = choose_classifier(
-        train, galaxies(8, 200, shares=(0.5, 0.5, 0)), class_names=NAMES, candidates=("linear",)
-    )
+    choice = choose_classifier(train, galaxies(8, 200, shares=(0.5, 0.5, 0)), class_names=NAMES, candidates=("linear",))
     probabilities = choice.predict_proba(galaxies(9, 200)[0])
     assert set(probabilities.argmax(axis=1)) == {0, 1}
     assert probabilities[:, 2].max() < 1e-3
@@ -173,9 +169,7 @@ def test_unlabelled_galaxies_are_left_out() -> None:
     masked = labels.copy()
     masked[:40] = -1
     choice = choose_classifier((vectors, masked), (vectors, masked), class_names=NAMES, prompts=AXES)
-    same = choose_classifier(
-        (vectors[40:], labels[40:]), (vectors[40:], labels[40:]), class_names=NAMES, prompts=AXES
-    )
+    same = choose_classifier((vectors[40:], labels[40:]), (vectors[40:], labels[40:]), class_names=NAMES, prompts=AXES)
     assert choice.to_dict() == same.to_dict()
     assert choice.n_validation == 60
 
@@ -204,9 +198,7 @@ def test_a_damaged_saved_choice_is_named() -> None:
 def test_zero_shot_takes_the_nearest_prompt() -> None:
     vectors, _ = galaxies(23, 50)
     choice = zero_shot(NAMES, AXES, logit_scale=10)
-    np.testing.assert_array_equal(
-        choice.predict_proba(vectors).argmax(axis=1), (vectors @ AXES.T).argmax(axis=1)
-    )
+    np.testing.assert_array_equal(choice.predict_proba(vectors).argmax(axis=1), (vectors @ AXES.T).argmax(axis=1))
 
 
 def test_prototypes_are_unit_means_of_ensembles_of_any_size() -> None:

@@ -103,10 +103,7 @@ def test_vectors_that_were_never_normalised_are_refused(tmp_path: Path) -> None:
 
 def wrong_files(folder: Path) -> dict[str, Path]:
     good = some_embeddings().write(folder / "good.parquet")
-    paths = {
-        name: folder / f"{name}.parquet"
-        for name in ("text", "cut", "catalog", "foreign", "list", "long", "v9")
-    }
+    paths = {name: folder / f"{name}.parquet" for name in ("text", "cut", "catalog", "foreign", "list", "long", "v9")}
     paths["text"].write_text("id_str,ra\n1,2\n")
     paths["cut"].write_bytes(good.read_bytes()[:-40])
     table = pq.read_table(good)
@@ -117,9 +114,7 @@ def wrong_files(folder: Path) -> dict[str, Path]:
         table.set_column(1, "embedding", lists).replace_schema_metadata(table.schema.metadata), paths["list"]
     )
     long = pa.array([[2.0] * 6] * 4, pa.list_(pa.float32(), 6))
-    pq.write_table(
-        table.set_column(1, "embedding", long).replace_schema_metadata(table.schema.metadata), paths["long"]
-    )
+    pq.write_table(table.set_column(1, "embedding", long).replace_schema_metadata(table.schema.metadata), paths["long"])
     pq.write_table(table.replace_schema_metadata({"galaxalign": '{"format": 9}'}), paths["v9"])
     return paths | {"missing": folder / "missing.parquet"}
 

@@ -23,9 +23,7 @@ def gallery(vectors: np.ndarray, broken: tuple[int, ...] = ()) -> Embeddings:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 1000), n=st.integers(1, 60), k=st.integers(1, 70), chunk=st.sampled_from([7, 1000])
-)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 60), k=st.integers(1, 70), chunk=st.sampled_from([7, 1000]))
 def test_a_single_query_ranks_by_cosine(seed: int, n: int, k: int, chunk: int) -> None:
     rng = np.random.default_rng(seed)
     embeddings, query = gallery(rng.normal(size=(n, 5))), rng.normal(size=5)

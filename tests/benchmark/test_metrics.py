@@ -27,9 +27,7 @@ from galaxalign.benchmark.metrics import (
 from galaxalign.errors import InputError
 
 
-def random_predictions(
-    seed: int, n: int, classes: int, *, ties: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def random_predictions(seed: int, n: int, classes: int, *, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, classes, n)
     logits = rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[truth]
@@ -107,9 +105,7 @@ def reference_retrieval(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.nda
     classes=st.integers(1, 5),
     chunk=st.sampled_from([1, 7, 64]),
 )
-def test_retrieval_agrees_with_scikit_learn_and_torchmetrics(
-    seed: int, n: int, classes: int, chunk: int
-) -> None:
+def test_retrieval_agrees_with_scikit_learn_and_torchmetrics(seed: int, n: int, classes: int, chunk: int) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n)
     vectors = (rng.normal(size=(n, 8)) + 0.7 * np.eye(8)[labels]).astype(np.float32)

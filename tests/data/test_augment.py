@@ -11,9 +11,7 @@ STILL = Augmentation(rotate=False, flip=False, scale=0, shift=0, noise=0, colour
 
 
 def canvas(n: int = 4, side: int = 32) -> torch.Tensor:
-    return torch.randint(0, 256, (n, 3, side, side), generator=torch.Generator().manual_seed(1)).to(
-        torch.uint8
-    )
+    return torch.randint(0, 256, (n, 3, side, side), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
 
 
 def run(images: torch.Tensor, settings: Augmentation, size: int, factor: float, seed: int = 0):

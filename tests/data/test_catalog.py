@@ -64,9 +64,7 @@ def test_nineteen_digits_survive_as_integers_of_every_kind_of_table(tmp_path: Pa
 
 
 def test_long_ids_survive_under_another_name_and_beside_a_missing_value(tmp_path: Path) -> None:
-    frame = (
-        galaxies().drop(columns="id_str").assign(ObjID=pd.array([int(LONG[0]), int(LONG[1]), None], "Int64"))
-    )
+    frame = galaxies().drop(columns="id_str").assign(ObjID=pd.array([int(LONG[0]), int(LONG[1]), None], "Int64"))
     for suffix in (".csv", ".parquet"):
         path = write_table(frame, tmp_path / f"survey{suffix}")
         with pytest.raises(InputError, match="no id_str in row 3"):
@@ -83,9 +81,7 @@ def test_masked_integer_ids_of_fits_are_missing_not_floats(tmp_path: Path) -> No
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5, unique=True))
-def test_any_64_bit_id_survives_csv_and_parquet(
-    tmp_path_factory: pytest.TempPathFactory, ids: list[int]
-) -> None:
+def test_any_64_bit_id_survives_csv_and_parquet(tmp_path_factory: pytest.TempPathFactory, ids: list[int]) -> None:
     folder = tmp_path_factory.mktemp("ids")
     frame = pd.DataFrame({"id_str": np.array(ids, np.uint64), "file_loc": "x.jpg"})
     for suffix in (".csv", ".parquet"):
@@ -120,9 +116,7 @@ def test_a_spreadsheets_rounded_ids_are_refused_but_hexadecimal_ones_are_text(tm
 
 
 def test_names_of_columns_match_without_regard_to_case(tmp_path: Path) -> None:
-    frame = galaxies().rename(
-        columns={"id_str": "ID_str", "file_loc": "File_Loc", "label": "LABEL", "ra": "RA"}
-    )
+    frame = galaxies().rename(columns={"id_str": "ID_str", "file_loc": "File_Loc", "label": "LABEL", "ra": "RA"})
     catalog = read_catalog(write_table(frame, tmp_path / "t.csv"))
     assert catalog.table.columns.tolist() == ["id_str", "file_loc", "label", "ra", "votes"]
     assert catalog.ids == LONG
@@ -203,9 +197,7 @@ def test_a_missing_catalogue_and_an_unknown_suffix_say_what_would_do(tmp_path: P
 
 def test_a_lacking_column_lists_those_that_are_there(tmp_path: Path) -> None:
     path = write_table(galaxies().drop(columns="file_loc"), tmp_path / "t.csv")
-    with pytest.raises(
-        InputError, match=r"t\.csv has no column file_loc; its columns are id_str, label, ra, votes"
-    ):
+    with pytest.raises(InputError, match=r"t\.csv has no column file_loc; its columns are id_str, label, ra, votes"):
         read_catalog(path)
     assert read_catalog(path, require=("id_str",)).ids == LONG
     with pytest.raises(InputError, match="no column objid"):

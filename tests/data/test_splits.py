@@ -58,9 +58,7 @@ def test_each_class_of_each_catalogue_has_its_shares() -> None:
     test=st.sampled_from([0.0, 0.1, 0.2, 0.35]),
     seed=st.integers(0, 10),
 )
-def test_the_parts_cover_every_row_once_and_no_class_is_lost(
-    classes: list[int], test: float, seed: int
-) -> None:
+def test_the_parts_cover_every_row_once_and_no_class_is_lost(classes: list[int], test: float, seed: int) -> None:
     catalog = survey("s", *classes)
     split = make_split(catalog, fractions=(1 - 0.15 - test, 0.15, test), seed=seed)
     rows = np.concatenate([split.part(catalog, part) for part in PARTS])
@@ -112,9 +110,7 @@ def test_new_rows_leave_galaxies_of_the_previous_split_where_they_were() -> None
     assert {identity: now[identity] for identity in known} == known
     assert class_counts(after, new, "test") == [26, 14]
     # Without it most stay, because only the cuts move.
-    moved = sum(
-        make_split(new, seed=1).table["part"][:100].to_numpy() != before.table["part"][:100].to_numpy()
-    )
+    moved = sum(make_split(new, seed=1).table["part"][:100].to_numpy() != before.table["part"][:100].to_numpy())
     assert 0 < moved < 20
 
 
@@ -293,9 +289,7 @@ def test_a_split_of_a_later_version_is_refused(tmp_path: Path) -> None:
         read_split(write_table(split.table, tmp_path / "later.parquet", metadata=metadata))
 
 
-@pytest.mark.parametrize(
-    "fractions", [(0.5, 0.5), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (0.7, 0.1, float("nan"))]
-)
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (0.7, 0.1, float("nan"))])
 def test_fractions_that_do_not_add_up_are_refused(fractions: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="add up to 1"):
         make_split(survey("s", 5), fractions=fractions)

@@ -92,9 +92,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: P
         check_output(tmp_path / "file", folder=True)
 
 
-def test_a_folder_without_permission_to_write_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_permission_to_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, *args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -109,9 +107,7 @@ def test_checking_an_output_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_write_leaves_the_old_table_and_no_debris(
-    csv: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_table_and_no_debris(csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = csv.read_bytes()
 
     def full_disk(self: pd.DataFrame, path: Path, **kwargs: object) -> None:

@@ -38,9 +38,7 @@ def test_lite_knows_before_any_training_what_its_classifier_knew(lite):
     from galaxalign.encoders.clip import _lite0_state
 
     state = _lite0_state()
-    trunk = create_timm(
-        "tf_efficientnet_lite0", {k: v for k, v in state.items() if "classifier" not in k}, size=128
-    )
+    trunk = create_timm("tf_efficientnet_lite0", {k: v for k, v in state.items() if "classifier" not in k}, size=128)
     trunk.eval()
     names = [name.split(",")[0] for name in ImageNetInfo().label_descriptions()]
     words = lite.encode_texts([f"A picture of a {name}" for name in names])
@@ -56,9 +54,7 @@ def test_lite_knows_before_any_training_what_its_classifier_knew(lite):
 def test_each_distinct_sentence_is_encoded_once(lite, monkeypatch):
     counts = []
     encode = lite.model.encode_text
-    monkeypatch.setattr(
-        lite.model, "encode_text", lambda tokens: counts.append(len(tokens)) or encode(tokens)
-    )
+    monkeypatch.setattr(lite.model, "encode_text", lambda tokens: counts.append(len(tokens)) or encode(tokens))
     vectors = lite.encode_texts(["a", "b", "a", "a"])
     assert counts == [2]
     torch.testing.assert_close(vectors[0], vectors[3])
@@ -67,9 +63,7 @@ def test_each_distinct_sentence_is_encoded_once(lite, monkeypatch):
 
 def test_a_sentence_means_the_same_in_any_company(lite):
     alone = lite.encode_texts(["a ring"])
-    beside = lite.encode_texts(
-        ["a ring", "a very long sentence about a galaxy with a bar, two arms and a large bulge"]
-    )
+    beside = lite.encode_texts(["a ring", "a very long sentence about a galaxy with a bar, two arms and a large bulge"])
     torch.testing.assert_close(alone[0], beside[0], atol=1e-5, rtol=0)
 
 

@@ -60,9 +60,7 @@ def test_open_clip_itself_loads_the_folder(saved):
     plain.eval()
     pixels = model.encoder.normalize(torch.from_numpy(IMAGES).permute(0, 3, 1, 2))
     with torch.inference_mode():
-        torch.testing.assert_close(
-            plain.encode_image(pixels), model.encoder.visual(pixels), atol=1e-3, rtol=1e-3
-        )
+        torch.testing.assert_close(plain.encode_image(pixels), model.encoder.visual(pixels), atol=1e-3, rtol=1e-3)
 
 
 def test_the_fingerprint_follows_the_weights_and_the_framing(saved):

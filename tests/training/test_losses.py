@@ -40,9 +40,7 @@ def test_same_class_targets_with_one_prompt_per_class_are_a_classifier():
     y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 0, 1])
     logits = SCALE * images @ prompts.T
     forward = F.cross_entropy(logits, y)
-    backward = (
-        -sum((F.log_softmax(logits.T, 1)[k] * (y == k).float()).sum() / (y == k).sum() for k in range(3)) / 3
-    )
+    backward = -sum((F.log_softmax(logits.T, 1)[k] * (y == k).float()).sum() / (y == k).sum() for k in range(3)) / 3
     loss = alignment_loss(images, prompts, y, torch.arange(3), SCALE, targets="same_class")
     torch.testing.assert_close(loss, (forward + backward) / 2)
 
@@ -60,9 +58,7 @@ def test_the_log_prior_enters_the_choice_of_images_among_prompts_only():
 
 def test_a_class_without_partner_in_the_batch_is_left_out():
     a, b = unit(3), unit(2, seed=1)
-    with_stranger = alignment_loss(
-        a, b, torch.tensor([0, 1, 7]), torch.tensor([0, 1]), SCALE, targets="same_class"
-    )
+    with_stranger = alignment_loss(a, b, torch.tensor([0, 1, 7]), torch.tensor([0, 1]), SCALE, targets="same_class")
     assert torch.isfinite(with_stranger)
     nobody = alignment_loss(a, b, torch.tensor([5, 6, 7]), torch.tensor([0, 1]), SCALE, targets="same_class")
     assert nobody == 0

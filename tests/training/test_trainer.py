@@ -121,9 +121,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tiny_clip, tmp_path):
         for key, value in a.state_dict().items():
             torch.testing.assert_close(value, theirs[key], rtol=0, atol=0)
     figures = ("accuracy", "macro_f1", "map", "loss_image-text")
-    assert [[r[k] for k in figures] for r in again.history] == [
-        [r[k] for k in figures] for r in straight.history
-    ]
+    assert [[r[k] for k in figures] for r in again.history] == [[r[k] for k in figures] for r in straight.history]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tiny_clip, tmp_path):

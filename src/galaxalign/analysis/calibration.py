@@ -42,9 +42,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if truth.shape != scores.shape[:1]:
         raise ValueError(f"labels of shape {truth.shape} do not fit logits of shape {scores.shape}")
     if truth.size == 0:
-        raise InputError(
-            "calibration needs labelled validation galaxies and there are none; enlarge the split"
-        )
+        raise InputError("calibration needs labelled validation galaxies and there are none; enlarge the split")
     count, classes = scores.shape
     targets = np.full(scores.shape, 1 / (count + classes))
     targets[np.arange(count), truth] = (count + 1) / (count + classes)

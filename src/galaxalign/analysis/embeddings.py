@@ -88,13 +88,9 @@ class Embeddings:
             row = self.ids.index(id_str)
         except ValueError:
             example = f", such as {self.ids[0]}" if self.ids else ""
-            raise InputError(
-                f"no galaxy has the id {id_str!r}; give an id of the embeddings file{example}"
-            ) from None
+            raise InputError(f"no galaxy has the id {id_str!r}; give an id of the embeddings file{example}") from None
         if self.status[row] != "ok":
-            raise InputError(
-                f"galaxy {id_str} has no embedding ({self.status[row]}); search with another galaxy"
-            )
+            raise InputError(f"galaxy {id_str} has no embedding ({self.status[row]}); search with another galaxy")
         return self.vectors[row]
 
     def write(self, path: str | Path, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
@@ -151,9 +147,7 @@ class Embeddings:
             )
         vectors[ok] /= norms[ok, None]
         columns = {
-            name: others.column(name).to_numpy(zero_copy_only=False)
-            for name in others.column_names
-            if name not in _OWN
+            name: others.column(name).to_numpy(zero_copy_only=False) for name in others.column_names if name not in _OWN
         }
         return cls(others.column("id_str").to_pylist(), vectors, status, metadata, columns)
 
@@ -295,7 +289,5 @@ def _metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:
     metadata: dict[str, Any] = json.loads(note)
     version = metadata.pop("format", None)
     if version != _FORMAT:
-        raise InputError(
-            f"{source} has embeddings format {version}, this version reads {_FORMAT}; update galaxalign"
-        )
+        raise InputError(f"{source} has embeddings format {version}, this version reads {_FORMAT}; update galaxalign")
     return metadata

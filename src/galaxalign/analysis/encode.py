@@ -73,7 +73,5 @@ def symbol_prototypes(
     """Return one unit vector per class (K, D): the mean over variants of its symbol."""
     bank = symbol_bank(taxonomy, variants=variants, size=encoder.framing.size, drawings=drawings)
     flat = bank.reshape(-1, *bank.shape[2:])
-    vectors = [
-        encoder.encode_symbols(flat[i : i + _BATCH]).cpu().numpy() for i in range(0, len(flat), _BATCH)
-    ]
+    vectors = [encoder.encode_symbols(flat[i : i + _BATCH]).cpu().numpy() for i in range(0, len(flat), _BATCH)]
     return prototypes(np.split(np.concatenate(vectors), len(taxonomy)))

@@ -85,9 +85,7 @@ def project(vectors: np.ndarray, *, method: str = "tsne", seed: int = 0, workers
     if matrix.ndim != 2:
         raise ValueError(f"embeddings have shape {matrix.shape}; expected (N, D)")
     if len(matrix) < _MINIMUM:
-        raise InputError(
-            f"a map needs at least {_MINIMUM} galaxies with an embedding; there are {len(matrix)}"
-        )
+        raise InputError(f"a map needs at least {_MINIMUM} galaxies with an embedding; there are {len(matrix)}")
     if not np.isfinite(matrix).all():
         raise InputError("some embeddings are not finite; leave out galaxies whose image could not be read")
     if method == "pca":

@@ -74,9 +74,7 @@ def search_vectors(
     if k < 1:
         raise InputError(f"a search for {k} galaxies finds nothing; ask for at least 1")
     if not (factors > 0).any():
-        raise InputError(
-            "the query only says what is not wanted; add a text, image, symbol or id to look for"
-        )
+        raise InputError("the query only says what is not wanted; add a text, image, symbol or id to look for")
     if parts.shape[1] != embeddings.dimension:
         raise InputError(
             f"the query has {parts.shape[1]} dimensions but the embeddings have {embeddings.dimension}; "

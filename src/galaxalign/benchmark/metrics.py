@@ -36,9 +36,7 @@ _SCALARS = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier")
 _BLOCK_ELEMENTS = 2**22
 
 
-def classification_metrics(
-    y_true: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
-) -> dict[str, Any]:
+def classification_metrics(y_true: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
     """Return the classification metrics of one set of galaxies.
 
     Classes without support (no galaxy in ``y_true``) are left out of ``macro_f1`` and
@@ -208,9 +206,7 @@ def paired_difference(
             return _from_sums(metric, sums, classes)
 
     if len(first) != len(second):
-        raise ValueError(
-            f"the methods have {len(first)} and {len(second)} rows; they must be the same galaxies"
-        )
+        raise ValueError(f"the methods have {len(first)} and {len(second)} rows; they must be the same galaxies")
     width = first.shape[1]
     both = np.concatenate([first, second], axis=1)
     point, draws = both.sum(axis=0), _resampled_sums(both, groups, n, seed)
@@ -286,9 +282,7 @@ def evaluate_predictions(
             for name, value in found.summary().items()
         }
         if result["map"] is not None:
-            intervals["map"] = bootstrap_mean(
-                found.average_precision, groups=members, n=n_bootstrap, seed=seed
-            )
+            intervals["map"] = bootstrap_mean(found.average_precision, groups=members, n=n_bootstrap, seed=seed)
             intervals["map_at_5"] = bootstrap_mean(
                 found.average_precision_at_5, groups=members, n=n_bootstrap, seed=seed
             )
@@ -323,9 +317,7 @@ def _counts(sums: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.
     return sums[..., :classes], sums[..., classes : 2 * classes], sums[..., 2 * classes : 3 * classes]
 
 
-def _rates(
-    support: np.ndarray, given: np.ndarray, hits: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rates(support: np.ndarray, given: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return precision, recall and F1, each 0 where its denominator is."""
     return (
         hits / np.maximum(given, 1),

@@ -157,9 +157,7 @@ def precision_at_k(
     """
     asking, stored = _unit(queries), torch.from_numpy(_unit(gallery))
     if not 0 < k <= len(stored):
-        raise InputError(
-            f"precision at {k} needs a gallery of at least {k} galaxies; this one has {len(stored)}"
-        )
+        raise InputError(f"precision at {k} needs a gallery of at least {k} galaxies; this one has {len(stored)}")
     step = max(1, _BLOCK_ELEMENTS // len(stored))
     found = [
         (torch.from_numpy(asking[start : start + step]) @ stored.T).topk(k, dim=1).indices.numpy()
@@ -185,9 +183,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return matrix / norms
 
 
-def _similarities(
-    gallery: np.ndarray, classes: np.ndarray, chunk: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _similarities(gallery: np.ndarray, classes: np.ndarray, chunk: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (query rows of one class, their similarities to the gallery with -inf for the query itself)."""
     stored = torch.from_numpy(gallery)
     step = max(1, min(chunk, _BLOCK_ELEMENTS // max(1, len(gallery))))

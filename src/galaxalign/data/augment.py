@@ -97,9 +97,7 @@ def augment(
         1,
     ).to(device)
     grid = F.affine_grid(affine, [n, 3, size, size], align_corners=False)
-    result = F.grid_sample(
-        images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
+    result = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if settings.colour:
         c = settings.colour
         gain = uniform(1 - c, 1 + c, 1, 1, 1) * uniform(1 - c / 2, 1 + c / 2, 3, 1, 1)

@@ -251,9 +251,7 @@ def _id_text(value: object, row: int, where: str, inexact: int) -> str:
     """Return an id as text, or say how its digits were lost."""
     text = cell_text(value)
     if not text:
-        raise InputError(
-            f"{where} has no id_str in row {row + 1} (the first is row 1); give every galaxy one"
-        )
+        raise InputError(f"{where} has no id_str in row {row + 1} (the first is row 1); give every galaxy one")
     written_as_float = isinstance(value, float | np.floating) or _FLOAT_ID.fullmatch(text)
     if not written_as_float:
         return text

@@ -81,9 +81,7 @@ class Framing:
         for key in values:
             if key not in known:
                 close = get_close_matches(key, known, n=1, cutoff=0)
-                raise InputError(
-                    f"framing has the unknown key {key!r}; the closest known one is {close[0]!r}"
-                )
+                raise InputError(f"framing has the unknown key {key!r}; the closest known one is {close[0]!r}")
         return cls(**values)
 
 
@@ -154,9 +152,7 @@ def _pixels(picture: Image.Image, path: Path, at_least: int | None) -> NDArray[n
     # PNG and older versions of Pillow: 16 bits in a 32-bit mode.
     sixteen = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
     if picture.mode in ("I", "F") and not sixteen:
-        raise InputError(
-            f"{path} holds 32-bit values, which have no scale of brightness; convert it to 8 or 16 bits"
-        )
+        raise InputError(f"{path} holds 32-bit values, which have no scale of brightness; convert it to 8 or 16 bits")
     picture.load()
     picture = ImageOps.exif_transpose(picture)
     if sixteen:

@@ -194,9 +194,7 @@ def make_split(
     ids = [identity for catalog in catalogs for identity in catalog.ids]
     group, first_id = same_galaxy(catalogs, column=group_column, links=links, radius=radius)
     strata = _strata(catalogs, label)
-    known = (
-        {} if previous is None else dict(zip(previous.table["id_str"], previous.table["part"], strict=True))
-    )
+    known = {} if previous is None else dict(zip(previous.table["id_str"], previous.table["part"], strict=True))
     fixed = np.full(len(first_id), -1)
     for row, identity in enumerate(ids):
         if identity in known:
@@ -235,13 +233,9 @@ def read_split(path: str | Path) -> Split:
         # Not Parquet, cut short, or Parquet of another kind: one sentence whatever pyarrow calls it.
         raise InputError(f"{path} is not a saved split; make one with galaxalign split") from error
     if about["version"] > _VERSION:
-        raise InputError(
-            f"{path} was written by a newer GalaxAlign; update the program or make the split anew"
-        )
+        raise InputError(f"{path} was written by a newer GalaxAlign; update the program or make the split anew")
     train, validation, test = about["fractions"]
-    return Split(
-        table, about["fingerprints"], (train, validation, test), about["seed"], about["radius_arcsec"]
-    )
+    return Split(table, about["fingerprints"], (train, validation, test), about["seed"], about["radius_arcsec"])
 
 
 def _checked_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:

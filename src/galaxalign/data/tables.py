@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "cell_text", "check_output", "read_table", "table_suffix", "write_table"]
+__all__ = ["TABLE_SUFFIXES", "cell_text", "check_output", "read_table", "table_suffix", "write_json", "write_table"]
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
 """The kinds of table that are read and written."""
@@ -207,6 +208,21 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, metadata: Mapping[str,
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writers[table_suffix(path)](frame, part, dict(metadata or {}))
+        part.replace(path)
+    except OSError as error:
+        raise InputError(_cannot_write(path, error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def write_json(value: Any, path: str | Path) -> Path:
+    """Write JSON whole or not at all; raises InputError if the path cannot be written."""
+    path = Path(path)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(value, indent=2))
         part.replace(path)
     except OSError as error:
         raise InputError(_cannot_write(path, error)) from error

