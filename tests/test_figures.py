@@ -85,6 +85,17 @@ def test_learning_curves_mark_the_epoch_that_was_kept(tmp_path: Path) -> None:
         figures.learning_curves(history().iloc[:0], tmp_path / "c.png")
 
 
+def test_learning_curves_join_epochs_across_those_that_were_not_validated(tmp_path: Path) -> None:
+    sparse = history(9)
+    sparse.loc[sparse["epoch"] % 4 != 1, ["accuracy", "macro_f1", "map"]] = np.nan
+    bare = sparse.assign(accuracy=np.nan, macro_f1=np.nan, map=np.nan)
+    drawn = pixels(figures.learning_curves(sparse, tmp_path / "sparse.png"))
+    empty = pixels(figures.learning_curves(bare, tmp_path / "bare.png"))
+    blue = (0, 114, 178)  # accuracy; three markers alone have some 200 pixels
+    lower = slice(drawn.shape[0] // 2, None)
+    assert holds(drawn[lower], blue) > holds(empty[lower], blue) + 1000
+
+
 def test_a_confusion_matrix_is_dark_where_the_galaxies_are(tmp_path: Path) -> None:
     perfect = pixels(figures.confusion_matrix(np.eye(3, dtype=int) * 9, NAMES, tmp_path / "a.png"))
     spread = pixels(figures.confusion_matrix(np.full((3, 3), 3), NAMES, tmp_path / "b.png"))

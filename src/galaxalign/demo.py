@@ -16,6 +16,7 @@ from galaxalign import __version__
 from galaxalign.analysis.search import Entry
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.splits import read_split
+from galaxalign.data.tables import write_json
 from galaxalign.errors import InputError
 from galaxalign.grammar import with_article
 from galaxalign.report import RunFiles, next_steps, write_report
@@ -101,10 +102,10 @@ def demo(
             _say(f"      done before, in {seconds[step.name]:.0f} s", "dim", quiet=quiet)
             continue
         started = time.monotonic()
-        _write_json(state | {"running": step.name}, run.state)
+        write_json(state | {"running": step.name}, run.state)
         step.act()
         seconds[step.name] = round(time.monotonic() - started, 1)
-        _write_json(state, run.state)
+        write_json(state, run.state)
         _say(f"      {seconds[step.name]:.0f} s", "dim", quiet=quiet)
     _say(f"[{total}/{total}] draw the figures and write the report", "bold", quiet=quiet)
     report = write_report(run.folder)
@@ -131,7 +132,7 @@ def _steps(run: RunFiles, n: int, seed: int, recipe: str | Path, quiet: bool) ->
 
     def ask() -> None:
         embed(catalog=run.held_out, model=run.model, out=run.embeddings, quiet=quiet)
-        _write_json(_ask(run, taxonomy, seed), run.searches)
+        write_json(_ask(run, taxonomy, seed), run.searches)
 
     def lay_out() -> None:
         run.figures.mkdir(exist_ok=True)
@@ -252,13 +253,6 @@ def _write_here(catalog: Catalog, path: Path) -> None:
     folder = path.parent.resolve()
     table["file_loc"] = [Path(os.path.relpath(image.resolve(), folder)).as_posix() for image in catalog.paths()]
     write_table(table, path)
-
-
-def _write_json(value: Any, path: Path) -> None:
-    """Write a JSON file whole or not at all."""
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    part.write_text(json.dumps(value, indent=2), encoding="utf-8")
-    part.replace(path)
 
 
 def _say(text: str, style: str = "", *, quiet: bool) -> None:

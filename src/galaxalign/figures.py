@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -143,15 +144,16 @@ def learning_curves(history: pd.DataFrame, out: str | Path, *, best_epoch: int |
         raise InputError("the training history has no epochs; train before drawing its curves")
     figure = _figure(7.0, 6.0)
     losses, scores = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1))
-    epochs = history["epoch"].to_numpy()
     pairs = [str(name) for name in history.columns if str(name).startswith("loss_")]
-    for style, name in zip(_LINES, pairs, strict=False):
+    for style, name in zip(cycle(_LINES), pairs, strict=False):
         label = name.removeprefix("loss_").replace("-", " – ")
-        losses.plot(epochs, history[name], label=label, markersize=4, **style)
+        _curve(losses, history, name, label, style)
     for style, (name, label) in zip(_LINES, _VALIDATION.items(), strict=False):
-        scores.plot(epochs, history[name], label=label, markersize=4, **style)
+        _curve(scores, history, name, label, style)
     losses.set_ylabel("training loss")
-    losses.set_ylim(0, 1.3 * float(np.nanmax(history[pairs].to_numpy(), initial=0.1)))  # room for the legend
+    rows_of_legend = -(-len(pairs) // 3)
+    highest = float(np.nanmax(history[pairs].to_numpy(), initial=0.1))
+    losses.set_ylim(0, (1.15 + 0.15 * rows_of_legend) * highest)
     scores.set_ylabel("on validation galaxies")
     scores.set_ylim(0, 1.02)
     scores.set_xlabel("epoch")
@@ -167,7 +169,7 @@ def learning_curves(history: pd.DataFrame, out: str | Path, *, best_epoch: int |
     if best_epoch is not None:
         scores.axvline(best_epoch, color="0.35", linewidth=1)
         # above the curves, which may run anywhere inside
-        early = best_epoch < epochs.mean()
+        early = best_epoch < history["epoch"].mean()
         scores.annotate(
             f"kept: epoch {best_epoch}",
             (best_epoch, 1),
@@ -179,6 +181,12 @@ def learning_curves(history: pd.DataFrame, out: str | Path, *, best_epoch: int |
             fontsize=11,
         )
     return _save(figure, out)
+
+
+def _curve(panel: Axes, history: pd.DataFrame, name: str, label: str, style: dict[str, str]) -> None:
+    """Draw one column against the epoch, through the epochs that have it: not all need be validated."""
+    there = history[history[name].notna()]
+    panel.plot(there["epoch"], there[name], label=label, markersize=4, **style)  # type: ignore[arg-type]
 
 
 def _mark_stages(top: Axes, bottom: Axes, history: pd.DataFrame) -> None:
