@@ -180,7 +180,8 @@ def captions(catalog: Catalog, taxonomy: Taxonomy, rows: np.ndarray, seed: int) 
     if not taxonomy.attributes or not {a.name for a in taxonomy.attributes} & set(catalog.table.columns):
         return None
     rng = np.random.default_rng(seed)
-    records = catalog.table.iloc[rows].to_dict("records")
+    columns = [str(column) for column in catalog.table.columns]
+    records = [dict(zip(columns, row, strict=True)) for row in catalog.table.iloc[rows].itertuples(index=False)]
     return [[attribute_caption(taxonomy, record, rng) for _ in range(_WORDINGS)] for record in records]
 
 
