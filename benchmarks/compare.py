@@ -98,7 +98,9 @@ def differences(methods: dict[str, Method], against: tuple[str, ...] = ("supervi
     lines = ["| difference | " + " | ".join(SHOWN.values()) + " |", "|---|" + "---|" * len(SHOWN)]
     for base in against:
         for name in methods:
-            if base not in methods or name in ("zero-shot", "probe", base) or name not in ROWS:
+            if base not in methods or name in ("zero-shot", "probe", *against[: against.index(base) + 1]):
+                continue
+            if name not in ROWS:
                 continue
             if {s["seed"] for s in methods[name].summaries} != {s["seed"] for s in methods[base].summaries}:
                 continue
