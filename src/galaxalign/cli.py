@@ -86,7 +86,10 @@ def _options(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="[RECIPE]", help="galaxalign, image-text, supervised, demo; or a TOML file.")
+        str,
+        typer.Argument(
+            metavar="[RECIPE]", help="galaxalign, galaxalign-pair, image-text, supervised, demo; or a TOML file."
+        ),
     ] = "galaxalign",
     *,
     catalog: Annotated[str, typer.Option("--catalog", help="Catalogue with images and labels.")],
