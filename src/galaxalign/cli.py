@@ -273,9 +273,10 @@ def simulate(
     size: Annotated[int, typer.Option("--size", help="Pixels along each side.")] = 128,
     seed: Seed = 0,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes; one per core by default.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a survey of simulated galaxies whose true morphology is known."""
-    path = galaxalign.simulate(taxonomy=taxonomy, n=n, out=out, size=size, seed=seed, workers=workers)
+    path = galaxalign.simulate(taxonomy=taxonomy, n=n, out=out, size=size, seed=seed, workers=workers, quiet=quiet)
     print(f"The catalogue is {path}.")
 
 

@@ -144,7 +144,7 @@ def _steps(run: RunFiles, n: int, seed: int, recipe: str | Path, quiet: bool) ->
             "simulate",
             f"simulate {n} galaxies of {len(taxonomy)} classes",
             (run.catalog,),
-            lambda: simulate(taxonomy=_TAXONOMY, n=n, out=run.survey, seed=seed),
+            lambda: simulate(taxonomy=_TAXONOMY, n=n, out=run.survey, seed=seed, quiet=quiet),
         ),
         _Step(
             "split",

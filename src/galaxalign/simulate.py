@@ -97,6 +97,7 @@ def simulate(
     size: int = 128,
     seed: int = 0,
     workers: int | None = None,
+    quiet: bool = False,
 ) -> Path:
     """Make a survey of simulated galaxies, with equal numbers of every class.
 
@@ -115,6 +116,8 @@ def simulate(
         The same seed gives the same bytes.
     workers : int, optional
         Number of processes. Default: one for each processor.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def simulate(
     chunks = [tasks[start : start + _CHUNK] for start in range(0, n, _CHUNK)]
     processes = min(workers or os.cpu_count() or 1, len(chunks))
     truths: list[Morphology] = []
-    with progress("simulate", n) as advance:
+    with progress("simulate", n, quiet=quiet) as advance:
         arguments = (chunks, repeat(images), repeat(size), repeat(seed))
         if processes == 1:
             for done in map(_draw_chunk, *arguments):

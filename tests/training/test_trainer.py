@@ -174,6 +174,14 @@ def test_too_few_galaxies_and_a_diverging_run_are_input_errors(tiny_clip):
         fit(tiny_clip, recipe(stage=[stage]), survey())
 
 
+def test_an_epoch_is_chosen_even_where_no_class_has_two_validation_galaxies(tiny_clip):
+    data = survey()
+    data.validation_images, data.validation_labels = data.validation_images[:3], data.validation_labels[:3]
+    result = fit(tiny_clip, recipe(), data)
+    assert np.isnan(result.history[-1]["map"])
+    assert result.best_epoch > 2
+
+
 def test_symbols_have_statistics_of_their_own():
     tower = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
     tower.train()

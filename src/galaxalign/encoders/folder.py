@@ -139,7 +139,8 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
         for stale in (_WEIGHTS, _TRUNK, _SYMBOLS):
             if stale not in sums:
                 (folder / stale).unlink(missing_ok=True)
-        for path in draft.iterdir():
+        # the settings come last: a folder that has them is complete
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == _SETTINGS):
             os.replace(path, folder / path.name)
     return folder
 

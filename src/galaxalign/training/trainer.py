@@ -289,7 +289,7 @@ def fit(
                 result.history.append(row)
                 continue
             row |= _validate(encoder, towers, average.state, data, stage)
-            score = (row["macro_f1"] + row["map"]) / 2 if recipe.select == "mean" else row[recipe.select]
+            score = _score(row, recipe.select)
             # a warm-up is never chosen; of equal epochs the longest trained is
             if stage_index == len(recipe.stages) - 1 and score >= best_score:
                 best_score, result.best_epoch = score, epoch
@@ -484,6 +484,13 @@ def _bf16(device: torch.device) -> bool:
     from galaxalign.encoders.cpu import bf16_is_fast
 
     return bf16_is_fast(device.type)
+
+
+def _score(row: dict[str, Any], select: str) -> float:
+    """Return what the epoch is chosen by; macro F1 alone where no class has two validation galaxies for an mAP."""
+    if not math.isfinite(row["map"]):
+        return float(row["macro_f1"])
+    return float((row["macro_f1"] + row["map"]) / 2 if select == "mean" else row[select])
 
 
 def _log_prior(data: TrainingData, device: torch.device) -> Tensor:
