@@ -258,6 +258,8 @@ def search(
     images, symbols = _several(image), _several(symbol)
     if not (texts or unwanted or ids or images or symbols):
         raise InputError("the query is empty; give --text, --image, --symbol, --id or --not")
+    if any(not sentence.strip() for sentence in (*texts, *unwanted)):
+        raise InputError("the query is empty: a sentence has no words; leave it out or write what to look for")
     parts = [gallery.vector(identity) for identity in ids]
     if texts or unwanted or images or symbols:
         loaded = _model_of(gallery, model, device)
@@ -414,6 +416,9 @@ def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None)
 def _symbol_vector(model: Model, name: str) -> np.ndarray:
     """Return the unit vector of a class's symbol or of a drawing file."""
     encoder, scheme = model.encoder, model.taxonomy
+    stages = model.settings.get("recipe", {}).get("stages", [])
+    if stages and not any("symbol" in pair for stage in stages for pair in stage["pairs"]):
+        raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
     size = encoder.framing.size
     if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
         drawings = load_drawing(name, size=size)[None]

@@ -12,6 +12,7 @@ import torch
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.encode import prompt_prototypes
 from galaxalign.encoders.folder import Model, load_model, save_model
+from galaxalign.encoders.load import _trunk_alone
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import load_taxonomy
 
@@ -96,6 +97,14 @@ def test_a_missing_or_altered_file_is_named(saved, name):
         load_model(folder)
 
 
+def test_an_image_tower_taken_from_a_clip_model_is_saved_and_loaded(tiny_clip, tmp_path):
+    tower = _trunk_alone(tiny_clip, tiny_clip.device)
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = zero_shot(taxonomy.class_names, np.eye(4, tower.dimension, dtype=np.float32), logit_scale=10.0)
+    loaded = load_model(save_model(Model(tower, taxonomy, choice), tmp_path / "tower", card=""))
+    torch.testing.assert_close(loaded.encoder.encode_images(IMAGES), tower.encode_images(IMAGES))
+
+
 def test_what_is_no_model_folder_is_said(saved, tmp_path):
     _, folder = saved
     with pytest.raises(InputError, match="there is no model folder"):
@@ -103,8 +112,9 @@ def test_what_is_no_model_folder_is_said(saved, tmp_path):
     with pytest.raises(InputError, match=r"galaxalign\.json is missing"):
         load_model(tmp_path)
     settings = json.loads((folder / "galaxalign.json").read_text())
-    (folder / "galaxalign.json").write_text(json.dumps(settings | {"format": 99}))
-    with pytest.raises(InputError, match="has format 99"):
+    settings["classifier"]["temperature"] = 0.01
+    (folder / "galaxalign.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=r"galaxalign\.json was altered"):
         load_model(folder)
     (folder / "galaxalign.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):

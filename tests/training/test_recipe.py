@@ -42,6 +42,14 @@ def test_a_broken_recipe_is_named_with_what_to_do(tmp_path, text, message):
     assert message in str(caught.value)
 
 
+def test_a_pair_with_weight_zero_is_left_out(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "x"\n' + STAGE.replace("1.0 }", "1.0, image-symbol = 0.0 }"))
+    (stage,) = load_recipe(path).stages
+    assert set(stage.pairs) == {"image-text"}
+    assert not stage.uses("symbol")
+
+
 def test_an_unknown_recipe_lists_the_known_ones():
     with pytest.raises(InputError, match="known are .*galaxalign"):
         load_recipe("galaxalgin")

@@ -91,6 +91,18 @@ def test_the_symbol_tower_starts_as_a_copy_and_then_goes_its_own_way(tiny_clip):
     assert any(not torch.equal(own[key], shared[key]) for key in own)
 
 
+def test_a_run_of_the_warm_up_alone_keeps_the_statistics_of_symbols(tiny_clip):
+    stage = recipe().stages[0].model_dump() | {"epochs": 8}
+    fit(tiny_clip, recipe(stage=[stage]), survey(), seed=1)
+    data = survey(seed=7)
+    symbols = tiny_clip.encode_symbols(data.symbols[:, 0])
+    words = tiny_clip.encode_texts([prompts[0] for prompts in data.prompts])
+    assert ((symbols @ words.T).argmax(1).numpy() == np.arange(3)).all()
+    own, shared = tiny_clip.symbol.state_dict(), tiny_clip.visual.state_dict()
+    differing = {key.rsplit(".", 1)[1] for key in own if not torch.equal(own[key], shared[key])}
+    assert differing == {"running_mean", "running_var"}
+
+
 def test_a_killed_run_goes_on_and_ends_the_same(tiny_clip, tmp_path):
     import copy
 

@@ -67,6 +67,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _digest(settings: dict[str, Any]) -> str:
+    """Return the sha256 of the settings, however they are laid out."""
+    return hashlib.sha256(json.dumps(json.loads(json.dumps(settings)), sort_keys=True).encode()).hexdigest()
+
+
 def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return weights as safetensors takes them: on the CPU, each with memory of its own."""
     return {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
@@ -121,7 +126,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
                 save_file(tower, draft / _SYMBOLS)
         else:
             about["kind"] = "vision"
-            about["architecture"] = encoder.name.partition("@")[0]
+            about["architecture"] = encoder.architecture
             save_file(_tensors(encoder.visual), draft / _TRUNK)
         arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in model.classifier.arrays().items()}
         save_file(arrays, draft / _CLASSIFIER)
@@ -135,6 +140,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             **model.settings,
             "files": sums,
         }
+        settings["sha256"] = _digest(settings)
         (draft / _SETTINGS).write_text(json.dumps(settings, indent=2))
         for stale in (_WEIGHTS, _TRUNK, _SYMBOLS):
             if stale not in sums:
@@ -163,10 +169,13 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
         raise InputError(f"{folder} is not a finished GalaxAlign model: {_SETTINGS} is missing")
     try:
         settings = json.loads(path.read_text())
+        expected, found = settings.pop("sha256"), _digest(settings)
         files, about = settings.pop("files"), settings.pop("encoder")
         version = settings.pop("format")
     except (ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it or train the model again") from error
+    if found != expected:
+        raise InputError(f"{path} was altered after it was saved; restore it or train the model again")
     if version != _FORMAT:
         raise InputError(f"{folder} has format {version}, this GalaxAlign reads {_FORMAT}; train the model again")
     for name, expected in files.items():
@@ -189,7 +198,7 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
         encoder = _load_clip(folder, common)
     else:
         trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=framing.size)
-        encoder = VisionEncoder(trunk, **common)
+        encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
     return Model(encoder, taxonomy, classifier, settings, folder)
 
 

@@ -88,9 +88,16 @@ def load_encoder(
 
 
 def _trunk_alone(encoder: ClipEncoder, device: torch.device) -> VisionEncoder:
-    trunk = encoder.visual.trunk if hasattr(encoder.visual, "trunk") else encoder.visual
+    architecture = encoder.config.get("vision_cfg", {}).get("timm_model_name")
+    if architecture is None:
+        raise InputError(
+            f"the image tower of {encoder.name} is open_clip's own and cannot be trained without words; "
+            "name one of timm's (timm.list_models())"
+        )
+    trunk: Any = encoder.visual.trunk
     return VisionEncoder(
-        trunk,  # type: ignore[arg-type]
+        trunk,
+        architecture=architecture,
         name=encoder.name,
         framing=encoder.framing,
         mean=encoder.mean,

@@ -36,6 +36,8 @@ class VisionEncoder:
         timm model with `num_classes=0`.
     name, framing, mean, std, device
         As for `ClipEncoder`.
+    architecture : str, optional
+        timm's name of the tower, from which a saved one is built again; by default `name` up to "@".
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class VisionEncoder:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device | str = "cpu",
+        architecture: str | None = None,
     ) -> None:
         self.name, self.framing = name, framing
+        self.architecture = architecture or name.partition("@")[0]
         self.mean, self.std = tuple(mean), tuple(std)
         self.device = torch.device(device)
         depthwise_in_fp32(trunk)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from galaxalign.data.augment import Augmentation
 from galaxalign.errors import InputError
@@ -62,11 +62,13 @@ class Stage(BaseModel):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     prior: float = Field(0.0, ge=0, le=1)
 
-    @model_validator(mode="after")
-    def _has_pairs(self) -> Stage:
-        if not self.pairs or min(self.pairs.values()) < 0 or sum(self.pairs.values()) == 0:
+    @field_validator("pairs")
+    @classmethod
+    def _used_pairs(cls, pairs: dict[Pair, float]) -> dict[Pair, float]:
+        """Leave out pairs with weight 0, the natural way to write an ablation."""
+        if not pairs or min(pairs.values()) < 0 or sum(pairs.values()) == 0:
             raise ValueError("pairs needs at least one pair with a positive weight and none with a negative one")
-        return self
+        return {pair: weight for pair, weight in pairs.items() if weight}
 
     def uses(self, kind: str) -> bool:
         """Tell whether the stage needs this kind of input: image, text, caption, symbol or label."""

@@ -190,6 +190,10 @@ def _without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy
     if not uses_captions(plan) or captions(catalog, taxonomy, np.arange(1), 0) is not None:
         return plan
     note(f"{catalog.source} has no attributes of {taxonomy.name}: trained without image-caption", quiet=quiet)
+    if any(set(stage.pairs) == {"image-caption"} for stage in plan.stages):
+        raise InputError(
+            f"{catalog.source} has no attributes of {taxonomy.name}, which recipe {plan.name} is all about"
+        )
     stages = tuple(
         stage.model_copy(update={"pairs": {p: w for p, w in stage.pairs.items() if p != "image-caption"}})
         for stage in plan.stages

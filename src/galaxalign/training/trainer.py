@@ -32,6 +32,7 @@ from galaxalign.training.recipe import Recipe, Stage
 
 __all__ = ["TrainingData", "TrainingResult", "fit"]
 
+_STATISTICS = "symbol_statistics."
 _EPOCH_SEED = 1_000_003  # a prime: the streams of neighbouring seeds and epochs do not meet
 
 
@@ -214,12 +215,19 @@ def fit(
     restored = load_checkpoint(out, identity) if out is not None else None
     epoch = 0
     log_prior = _log_prior(data, encoder.device)
+    statistics: SymbolStatistics | None = None
     for stage_index, stage in enumerate(recipe.stages):
-        statistics: SymbolStatistics | None = None
+        statistics = None
         if isinstance(encoder, ClipEncoder):
             if stage.uses("text") or stage.uses("symbol"):
                 text: Any = getattr(encoder.model, "text", None)
                 towers.text = text
+                if text is None and stage.lr_text:
+                    raise InputError(f"{encoder.name} has no text tower of its own to train; set lr_text = 0")
+            if stage.uses("caption") and stage.lr_text:
+                raise InputError(
+                    "image-caption needs a frozen text tower: its sentences are embedded once; set lr_text = 0"
+                )
             if stage.uses("symbol") and stage.symbol_tower == "own":
                 if encoder.symbol is None:
                     encoder.copy_symbol_tower()
@@ -234,8 +242,8 @@ def fit(
         batch_size = min(recipe.batch_size, len(data.labels))
         steps = len(data.labels) // batch_size
         total = steps * stage.epochs
-        texts = _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0) if stage.uses("text") else None
-        captions = _caption_vectors(encoder, data) if stage.uses("caption") else None
+        texts: _Texts | None = None
+        captions: Tensor | None = None
         for stage_epoch in range(stage.epochs):
             epoch += 1
             if restored is not None and epoch <= restored.epoch:
@@ -245,6 +253,11 @@ def fit(
                     result.history, best, best_score = restored.history, restored.best, restored.best_score
                     result.best_epoch = restored.best_epoch
                 continue
+            # after a restart, too, words are embedded by the text tower as it stands
+            if texts is None and stage.uses("text"):
+                texts = _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0)
+            if captions is None and stage.uses("caption"):
+                captions = _caption_vectors(encoder, data)
             started = time.monotonic()
             generator = torch.Generator().manual_seed(seed * _EPOCH_SEED + epoch)
             torch.manual_seed(seed * _EPOCH_SEED + epoch)  # dropout
@@ -294,6 +307,8 @@ def fit(
             if stage_index == len(recipe.stages) - 1 and score >= best_score:
                 best_score, result.best_epoch = score, epoch
                 best = {k: v.clone() for k, v in average.state.items()}
+                if statistics is not None:
+                    best |= {f"{_STATISTICS}{k}": v.clone() for k, v in statistics.state().items()}
             result.history.append(row)
             if writer is not None:
                 for key, value in row.items():
@@ -323,7 +338,12 @@ def fit(
                 with statistics.active():
                     encoder.copy_symbol_tower()  # type: ignore[union-attr]
         first += stage.epochs
-    towers.load_state_dict(best)
+    towers.load_state_dict({k: v for k, v in best.items() if not k.startswith(_STATISTICS)})
+    if statistics is not None:
+        # one tower saw both to the end: symbols keep a copy of it with their statistics
+        statistics.load({k.removeprefix(_STATISTICS): v for k, v in best.items() if k.startswith(_STATISTICS)})
+        with statistics.active():
+            encoder.copy_symbol_tower()  # type: ignore[union-attr]
     towers.eval().requires_grad_(False)
     if any("image-label" in stage.pairs for stage in recipe.stages):
         result.head = torch.cat([towers.head.weight, towers.head.bias[:, None]], 1).detach().cpu()
