@@ -182,3 +182,11 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_tiny_picture_is_refused() -> None:
     with pytest.raises(InputError, match="32 or more"):
         draw_galaxy(Morphology(), np.random.default_rng(0), size=10)
+
+
+def test_a_catalogue_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "catalog.csv"
+    mine.write_text("id_str,file_loc,label\n1,a.jpg,spiral\n")
+    with pytest.raises(InputError, match=r"holds other files, such as catalog\.csv"):
+        simulate(n=1, out=tmp_path)
+    assert mine.read_text().startswith("id_str,file_loc,label\n1")

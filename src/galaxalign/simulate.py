@@ -174,12 +174,21 @@ def _name(index: int) -> str:
     return f"sim_{index:06d}"
 
 
+def _is_simulated(catalog: Path) -> bool:
+    """Tell whether a catalogue is one of ours: a user's own of the same name must not be deleted."""
+    if not catalog.is_file():
+        return False
+    with catalog.open("rb") as file:
+        return b",true_form," in file.readline(4096)
+
+
 def _prepare(out: Path) -> Path:
     """Make the folder for the images, and empty it of an earlier survey; refuse what is not one."""
     check_output(out, folder=True)
     images = out / "images"
     found = [*out.iterdir()] if out.is_dir() else []
-    found = [path for path in found if path not in (images, out / "catalog.csv")]
+    ours = (images, out / "catalog.csv") if _is_simulated(out / "catalog.csv") else (images,)
+    found = [path for path in found if path not in ours]
     pictures = [*images.iterdir()] if images.is_dir() else []
     foreign = found + [path for path in pictures if not (path.name.startswith("sim_") and path.suffix == ".jpg")]
     if foreign:
