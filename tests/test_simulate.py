@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +74,25 @@ def test_the_axis_ratio_and_the_edge_on_disc_are_as_thin_as_they_say() -> None:
     assert discs[0.4] == pytest.approx(0.4, abs=0.12)
     assert discs[0.9] == pytest.approx(0.9, abs=0.12)
     assert elongation(surface(Morphology(**plain, edge_on=True, axis_ratio=0.15), 0)) < 0.3
+
+
+def test_a_bar_stretches_the_inner_light_and_its_absence_does_not() -> None:
+    plain = {
+        "form": "featured", "edge_on": False, "axis_ratio": 1.0, "merger": False, "disturbance": 0.0, "dust": 0.0,
+        "irregularity": 0.0, "arms": 0, "arm_strength": 0.0, "bulge": 0.1, "inner_ring": 0.0, "outer_ring": 0.0,
+    }  # fmt: skip
+
+    def stretch(bar: float) -> float:
+        """Return the amplitude of two-fold symmetry where a bar would be, inside 0.4 of the radius of 50."""
+        y, x = np.mgrid[0:129, 0:129] - 64
+        r, azimuth = np.hypot(x, y), np.arctan2(-y, x)
+        inside = (r > 8) & (r < 20)
+        images = [surface(Morphology(**plain, bar=bar), seed) for seed in range(4)]
+        return float(np.mean([abs((i * np.exp(2j * azimuth))[inside].sum()) / i[inside].sum() for i in images]))
+
+    with_bar, without = stretch(0.7), stretch(0.0)
+    assert with_bar > 0.2  # from where on galaxies count as barred
+    assert with_bar > 3 * without
 
 
 def test_arms_make_structure_that_a_smooth_galaxy_lacks() -> None:
@@ -171,6 +192,16 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds other files, such as holiday\.jpg"):
         simulate(n=1, out=tmp_path)
     assert photo.read_bytes() == b"keep me"
+
+
+def test_a_script_without_a_main_guard_can_simulate_with_several_processes(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from galaxalign.simulate import simulate\nsimulate(n=9, out={str(tmp_path / 'out')!r}, size=32, workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 9
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:

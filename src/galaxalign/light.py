@@ -94,6 +94,7 @@ class _Body:
         centre: tuple[float, float] = (0.0, 0.0),
     ) -> _Body:
         irregular = morphology.irregularity or 0.0
+        faintest = -1.2 if irregular < 0.4 else -1.4
         bluer = 0.5 * (1 - 2 * (morphology.bulge or 0.0)) + 0.7 * irregular
         return cls(
             morphology,
@@ -101,8 +102,8 @@ class _Body:
             radius,
             centre,
             float(rng.uniform(0, np.pi)),
-            float(10 ** rng.normal(-1.05 - 0.4 * irregular, 0.22)),
-            float(bluer + rng.normal(0, 0.3)),
+            float(10 ** max(rng.normal(-1.05 - 0.3 * irregular, 0.22), faintest)),
+            float((0.6 if morphology.edge_on else 1.0) * bluer + rng.normal(0, 0.3)),
         )
 
     @property
@@ -199,8 +200,9 @@ def _structure(
     mottle = np.exp((0.12 + 0.35 * (m.flocculence or 0)) * _smooth_noise(rng, body.shape, 0.05 * body.radius))
     if m.arms and m.arm_strength:
         wave = _arms(body, rng, r, azimuth, start, bar_angle if bar_length else rng.uniform(0, 2 * np.pi))
-        share = min(0.15 + 0.7 * m.arm_strength, 0.85)
-        broken = wave * mottle
+        share = min(0.1 + 0.6 * m.arm_strength, 0.75)
+        lumps = np.exp(0.35 * _smooth_noise(rng, body.shape, 0.11 * body.radius))
+        broken = wave * mottle * lumps
         # Outside the bar the disc shines mostly in its arms; arms fall off more slowly than the disc.
         outside = 1 / (1 + np.exp(-(r - 0.8 * start) / (0.12 * start)))
         young = 1.9 * share * outside * broken * np.exp(-r / (1.35 * h)) * _edge(r, 1.05 * body.radius)
@@ -210,9 +212,11 @@ def _structure(
         disc = 0.7 * disc
     if bar_length:
         bx, by = r * np.cos(azimuth - bar_angle), r * np.sin(azimuth - bar_angle)
-        width = bar_length * rng.uniform(0.22, 0.34)
+        width = bar_length * rng.uniform(0.2, 0.32)
+        # Bars are flat in light along their length, and have swept the disc beside them clear.
         distance = (np.abs(bx / bar_length) ** 2.6 + np.abs(by / width) ** 2.2) ** (1 / 2.4)
-        disc = disc * (1 - 0.5 * bar * (r < bar_length)) + (0.25 + 0.6 * bar) * np.exp(-1.3 * distance**2)
+        swept = 0.65 * bar * np.exp(-((r / bar_length) ** 6))
+        disc = disc * (1 - swept) + (0.25 + 0.7 * bar) * np.exp(-0.35 * distance - 0.9 * distance**4)
     for prominence, where in (
         (m.inner_ring or 0, max(bar_length * 1.05, 0.38 * body.radius)),
         (m.outer_ring or 0, 0.88 * body.radius),
@@ -236,13 +240,13 @@ def _arms(body: _Body, rng: np.random.Generator, r: Array, azimuth: Array, start
     pitch = np.radians(34 - 26 * winding + rng.normal(0, 1.5))
     # A galaxy that turns clockwise trails arms that, followed outwards, turn anticlockwise.
     sense = 1.0 if m.handedness == "clockwise" else -1.0
-    ragged = (0.12 + 0.45 * (m.flocculence or 0) + 0.3 * (m.disturbance or 0)) * _smooth_noise(
+    ragged = (0.3 + 0.45 * (m.flocculence or 0) + 0.3 * (m.disturbance or 0)) * _smooth_noise(
         rng, body.shape, 0.18 * body.radius
     )
     phase = azimuth - begin - sense * np.log(r / start) / np.tan(pitch)
     # Unequal arms: no two of a galaxy are as bright or as evenly spaced.
     phase = phase + 0.18 * np.sin(phase + rng.uniform(0, 2 * np.pi))
-    sharp = rng.uniform(1.5, 3.5)
+    sharp = rng.uniform(1.0, 3.0)
     wave = np.exp(sharp * (np.cos(number * phase + ragged) - 1))
     uneven = rng.uniform(0.05, 0.35) * np.cos(phase + rng.uniform(0, 2 * np.pi))
     return np.asarray(wave * (1 + uneven) / 1.35)
@@ -286,8 +290,8 @@ def _edge_on(body: _Body, rng: np.random.Generator) -> Light:
     along = np.maximum(np.abs(x), 0.5) / h
     disc = along * k1(along) * _edge(np.abs(x), body.radius * rng.uniform(0.95, 1.1))
     disc = disc / np.cosh(np.clip(y / height, -20, 20)) ** 2
-    disc = disc * np.exp(0.12 * _smooth_noise(rng, body.shape, 0.06 * body.radius))
-    total = 2.6 * body.brightness * float(disc.sum()) / max(1 - bulge, 0.2)
+    disc = disc * np.exp(0.2 * _smooth_noise(rng, body.shape, 0.06 * body.radius))
+    total = 2.0 * body.brightness * float(disc.sum()) / max(1 - bulge, 0.2)
     norm = (1 - bulge) * total / float(disc.sum())
     thin = np.exp(-0.5 * (y / (0.5 * height)) ** 2)
     mixed = _DISC[:, None, None] * (1 - 0.25 * thin) + 0.25 * _YOUNG[:, None, None] * thin
@@ -326,7 +330,7 @@ def _tidal_debris(body: _Body, rng: np.random.Generator) -> Array:
         row = body.shape[0] / 2 - reach * np.sin(angle) * max(body.ratio, 0.5) - body.centre[1]
         width = radius * rng.uniform(0.07, 0.16)
         # The ridge is as bright as the outer disc: so much flux in each point of a line of such width.
-        ridge = 0.22 * body.brightness * disturbance * rng.uniform(0.5, 1.3) * np.exp(-1.8 * steps)
+        ridge = 0.3 * body.brightness * disturbance * rng.uniform(0.6, 1.3) * np.exp(-1.4 * steps)
         spacing = np.hypot(np.gradient(column), np.gradient(row))
         points = _stamp(column, row, ridge * np.sqrt(2 * np.pi) * width * spacing, body.shape)
         colour = _DISC + rng.uniform(0, 0.8) * (_YOUNG - _DISC)

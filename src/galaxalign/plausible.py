@@ -64,19 +64,24 @@ def complete(morphology: Morphology, rng: np.random.Generator) -> Morphology:
 
     face_on = smooth or merger or irregularity > 0.4 or any(known.get(n) for n in ("bar", "arms", "arm_strength"))
     edge_on = fill("edge_on", not face_on and rng.random() < 0.1)
-    thickness = rng.uniform(0.08, 0.18) if edge_on else rng.uniform(0.4, 1.0)
+    # A bar or arms can be seen only in a disc that is not too inclined; a catalogue says what can be seen.
+    flattest = 0.5 if has_disc else 0.4
+    thickness = rng.uniform(0.08, 0.18) if edge_on else rng.uniform(flattest, 1.0)
     ratio = fill("axis_ratio", float(thickness))
 
     bulge_drawn = float(rng.uniform(0.45, 1.0) if smooth else rng.beta(1.5, 4.5))
     if known.get("bulge_shape") == "none":
         bulge_drawn = 0.0
-    bulge = fill("bulge", bulge_drawn * (1 - irregularity))
+    barred = known.get("bar", 0) > 0.3
+    # A large bulge would hide the bar, and most bars end in two arms.
+    bulge = fill("bulge", bulge_drawn * (1 - irregularity) * (0.6 if barred else 1.0))
     shape = "boxy" if edge_on and rng.random() < 0.2 else "round"
     fill("bulge_shape", "none" if bulge < 0.02 else shape)
 
     plain = smooth or edge_on or irregularity > 0.6
     fill("bar", 0.0 if plain else sometimes(0.4, 0.2, 0.8))
-    number = int(rng.choice([1, 2, 3, 4, 5], p=[0.04, 0.6, 0.14, 0.1, 0.12]))
+    shares = [0.03, 0.85, 0.07, 0.03, 0.02] if barred else [0.04, 0.62, 0.16, 0.1, 0.08]
+    number = int(rng.choice([1, 2, 3, 4, 5], p=shares))
     bare = plain or rng.random() < 0.2 * (disturbance < 0.3)
     strength = float(rng.uniform(0.3, 0.9))
     armed = known.get("arms") or "winding" in known or not bare

@@ -1,16 +1,17 @@
 """A simulated survey: Morphology -> picture, with a point-spread function, noise, stars and neighbours.
 
+As in a survey, a galaxy is seen on the pixels of a detector, developed, published as JPEG, and resized to
+the frame that is asked for: small and distant galaxies are enlarged, near ones reduced.
+
 Every galaxy has its own random numbers, made from the seed and its number: a survey has the same bytes
 whatever the number of processes.
 """
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 
 import galsim
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import fft
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 
 from galaxalign.data.tables import check_output, write_table
 from galaxalign.errors import InputError
@@ -64,17 +65,19 @@ def draw_galaxy(morphology: Morphology, rng: np.random.Generator, *, size: int =
     if size < _SMALLEST:
         raise InputError(f"a simulated picture of {size} px is too small; choose a size of {_SMALLEST} or more")
     morphology = complete(morphology, rng)
+    survey = _Survey.draw(rng)
+    pixels = _detector_pixels(morphology, rng, size)
     # A margin, so that light from outside the picture reaches it and the transform does not wrap into it.
-    margin = size // 8
-    side = size + 2 * margin
-    psf = galsim.Moffat(beta=float(rng.uniform(2.5, 4.0)), fwhm=_seeing(rng, size), gsparams=_COARSE)
+    margin = pixels // 8
+    side = pixels + 2 * margin
+    psf = galsim.Moffat(beta=float(rng.uniform(2.5, 4.0)), fwhm=_seeing(rng), gsparams=_COARSE)
     psf = psf.shear(g1=float(rng.normal(0, 0.015)), g2=float(rng.normal(0, 0.015)))
     if morphology.form == "artifact":
         light = _artifact(rng, side)
     else:
-        radius = size * float(np.clip(rng.normal(0.44, 0.08), 0.26, 0.6))
+        radius = pixels * float(np.clip(rng.normal(0.44, 0.08), 0.3, 0.6))
         light = galaxy_light(morphology, rng, shape=(side, side), radius=radius)
-    sky = light.image + _field(rng, size, side)
+    sky = light.image + _field(rng, pixels, side)
     compact = np.zeros_like(sky)
     for profile, half_light, flux in light.profiles:
         if half_light > _WELL_SAMPLED:
@@ -84,9 +87,9 @@ def draw_galaxy(morphology: Morphology, rng: np.random.Generator, *, size: int =
             blurred = galsim.Convolve(profile, psf, gsparams=_COARSE)
             seen = blurred.drawImage(nx=side, ny=side, scale=1.0, dtype=float)
             compact += flux[:, None, None] * seen.array[::-1]
-    bands = _convolve(sky, psf) + compact
-    bands = bands[:, margin : margin + size, margin : margin + size]
-    return _develop(_detect(bands, rng), rng)
+    bands = _misalign(_convolve(sky, psf) + compact, survey, rng)
+    bands = bands[:, margin : margin + pixels, margin : margin + pixels]
+    return _publish(_develop(_detect(bands, survey, rng), survey, rng), rng, size)
 
 
 def simulate(
@@ -130,6 +133,7 @@ def simulate(
     InputError
         If n, size, seed or workers are out of range, or the folder cannot be written or holds other files.
     """
+    import joblib
     import pandas as pd
 
     classes = load_taxonomy(taxonomy).classes
@@ -140,20 +144,15 @@ def simulate(
     images = _prepare(out)
     tasks = [(index, classes[index % len(classes)].morphology) for index in range(n)]
     chunks = [tasks[start : start + _CHUNK] for start in range(0, n, _CHUNK)]
-    processes = min(workers or os.cpu_count() or 1, len(chunks))
+    processes = min(workers or joblib.cpu_count(), len(chunks))
     truths: list[Morphology] = []
     with progress("simulate", n, quiet=quiet) as advance:
-        arguments = (chunks, repeat(images), repeat(size), repeat(seed))
-        if processes == 1:
-            for done in map(_draw_chunk, *arguments):
-                truths += done
-                advance(len(done))
-        else:
-            # A forked copy of a process with running threads (torch, BLAS) can hang: start clean ones.
-            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-                for done in pool.map(_draw_chunk, *arguments):
-                    truths += done
-                    advance(len(done))
+        # joblib starts clean processes: a forked copy of one with running threads (torch, BLAS) can hang, and
+        # multiprocessing's others import the user's script again, which then simulates again.
+        pool = joblib.Parallel(n_jobs=processes, return_as="generator")
+        for done in pool(joblib.delayed(_draw_chunk)(chunk, images, size, seed) for chunk in chunks):
+            truths += done
+            advance(len(done))
     rows = [
         {
             "id_str": _name(index),
@@ -222,9 +221,47 @@ def _draw_chunk(tasks: Sequence[tuple[int, Morphology]], images: Path, size: int
 # --- from the sky to the picture -----------------------------------------------------------------------
 
 
-def _seeing(rng: np.random.Generator, size: int) -> float:
-    """Return the full width at half maximum in pixels: galaxies are near or far, so it varies a lot."""
-    return float(np.clip(np.exp(rng.normal(np.log(2.0), 0.25)), 1.3, 4.0)) * size / 128
+@dataclass(frozen=True)
+class _Survey:
+    """How a survey shows the sky.
+
+    Parameters
+    ----------
+    sky : float
+        Brightness of the sky that is left in the picture.
+    white : array of shape (3,)
+        Weights of z, r, g in the display.
+    keeps_hue : bool
+        Whether a pixel that is too bright keeps its colour (Lupton et al. 2004) or turns white.
+    """
+
+    sky: float
+    white: NDArray[np.float64]
+    keeps_hue: bool
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> _Survey:
+        # Between the dark sky and warm colours of the SDSS server and the grey sky and cool colours of EFIGI.
+        warm = rng.random() < 0.5
+        if warm:
+            sky, hue, green = rng.normal(0.002, 0.0015), rng.normal(0.15, 0.06), rng.normal(0.03, 0.03)
+        else:
+            sky, hue, green = rng.normal(0.013, 0.004), rng.normal(-0.03, 0.05), rng.normal(-0.03, 0.03)
+        white = np.exp([hue, green, -hue])
+        return cls(float(np.clip(sky, 0.0, 0.04)), white, bool(warm or rng.random() < 0.3))
+
+
+def _detector_pixels(morphology: Morphology, rng: np.random.Generator, size: int) -> int:
+    """Return how many pixels of the detector the frame spans: galaxies are near or far, so it varies a lot."""
+    # What a catalogue says of arms, bars and rings has to be visible: that takes a galaxy of some extent.
+    least = 42 if morphology.form == "smooth" or morphology.edge_on else 66
+    pixels = np.clip(np.exp(rng.normal(np.log(84), 0.35)), least, 190)
+    return int(pixels * max(size / 128, 1.0))
+
+
+def _seeing(rng: np.random.Generator) -> float:
+    """Return the full width at half maximum in pixels of the detector."""
+    return float(np.clip(np.exp(rng.normal(np.log(2.1), 0.2)), 1.5, 3.4))
 
 
 def _convolve(image: NDArray[np.float64], psf: galsim.GSObject) -> NDArray[np.float64]:
@@ -237,6 +274,13 @@ def _convolve(image: NDArray[np.float64], psf: galsim.GSObject) -> NDArray[np.fl
     product = fft.rfft2(image, shape) * fft.rfft2(kernel / kernel.sum(), shape)
     half = width // 2
     return np.asarray(fft.irfft2(product, shape))[:, half : half + side, half : half + side]
+
+
+def _misalign(bands: NDArray[np.float64], survey: _Survey, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the bands (3, H, W) as little out of register as those of a survey: colours get fringes."""
+    spread = 0.15 if survey.keeps_hue else 0.1
+    offsets = spread * rng.standard_normal((3, 2))
+    return np.stack([shift(band, offset, order=3, mode="nearest") for band, offset in zip(bands, offsets, strict=True)])
 
 
 def _field(rng: np.random.Generator, size: int, side: int) -> NDArray[np.float64]:
@@ -257,10 +301,12 @@ def _field(rng: np.random.Generator, size: int, side: int) -> NDArray[np.float64
                 image[:, i + di, j + dj] += flux * share * colour
     for _ in range(rng.poisson(rng.gamma(1.5, 1.3))):
         column, row = rng.uniform(0, side - 1, 2)
-        scale, ratio, angle = rng.uniform(0.8, 2.2) * size / 128, rng.uniform(0.3, 1.0), rng.uniform(0, np.pi)
+        # Most are small; now and then a large one reaches into the frame.
+        scale = min(0.8 * (1 + float(rng.pareto(1.8))), 9.0) * size / 128
+        ratio, angle = rng.uniform(0.3, 1.0), rng.uniform(0, np.pi)
         cos, sin = np.cos(angle), np.sin(angle)
         along, across = (x - column) * cos + (y - row) * sin, (y - row) * cos - (x - column) * sin
-        brightness = min(0.012 * float(rng.pareto(1.2)) + 0.01, 0.4)
+        brightness = min(0.015 * float(rng.pareto(1.1)) + 0.01, 0.5)
         colour = np.exp(rng.normal(0.1, 0.25) * np.array([1.0, 0.0, -1.0]))
         image += colour[:, None, None] * brightness * np.exp(-np.hypot(along, across / ratio) / scale)
     return image
@@ -281,11 +327,11 @@ def _artifact(rng: np.random.Generator, side: int) -> Light:
     return Light(colour[:, None, None] * light)
 
 
-def _detect(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _detect(bands: NDArray[np.float64], survey: _Survey, rng: np.random.Generator) -> NDArray[np.float64]:
     """Add the noise of sky and photons by GalSim, slightly correlated as on resampled survey images."""
     size = bands.shape[-1]
-    depth = 10 ** rng.normal(-2.5, 0.15)
-    blur = float(rng.choice([0.45, 0.6, 0.8]))
+    depth = 10 ** min(rng.normal(-2.45, 0.18), -2.2)
+    blur = float(rng.uniform(0.4, 0.75))
     deviate = galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1)))
     # Survey images are resampled onto one grid, so that the noise of a pixel is like its neighbours'; the
     # bands share a part of it, for faint sources in the background are in all of them.
@@ -302,15 +348,26 @@ def _detect(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     return noisy
 
 
-def _develop(bands: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _develop(bands: NDArray[np.float64], survey: _Survey, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the colour picture of the bands: asinh of the mean, colours kept."""
     softening = float(np.exp(rng.normal(np.log(0.04), 0.25)))
     # The sky is never subtracted to the last photon, nor equally in every band.
-    pedestal = np.clip(rng.normal(0.013, 0.004) + rng.normal(0, 0.0015, 3), 0.002, 0.04)
-    bands = bands + (pedestal * np.array([1.03, 0.88, 1.12]))[:, None, None]
+    pedestal = survey.sky * np.array([1.03, 0.9, 1.12]) + rng.normal(0, 0.0012, 3)
+    patches = gaussian_filter(rng.standard_normal(bands.shape), (0, *(2 * [bands.shape[-1] / 9])))
+    pedestal = pedestal[:, None, None] + 0.0012 * patches / patches.std()
+    bands = bands * survey.white[:, None, None] + pedestal
     mean = np.clip(bands.mean(axis=0), 1e-6, None)
     stretched = np.arcsinh(mean / softening) / np.arcsinh(1 / softening)
     colours = np.clip(bands, 0, None) * (stretched / mean)
-    # Too bright a pixel keeps its colour rather than turning white.
-    colours = colours / np.maximum(colours.max(axis=0), 1.0)
+    if survey.keeps_hue:
+        colours = colours / np.maximum(colours.max(axis=0), 1.0)
+    colours = np.minimum(colours, 1.0)
     return np.ascontiguousarray(np.rint(255 * np.moveaxis(colours, 0, -1)).astype(np.uint8))
+
+
+def _publish(picture: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+    """Return the picture as a user gets it: compressed by the server, then resized to the frame."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=int(rng.integers(80, 96)))
+    with Image.open(buffer) as published:
+        return np.asarray(published.resize((size, size), Image.Resampling.LANCZOS))
