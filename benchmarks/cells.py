@@ -168,12 +168,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if words:
         prior = np.log((np.bincount(data.labels, minlength=len(classes)) + 1) / (len(data.labels) + len(classes)))
         with_symbols = any(s.uses("symbol") for s in recipe.stages)
+        variants = min(16, recipe.symbol_variants)
+        drawn = symbol_prototypes(encoder, taxonomy, variants=variants) if with_symbols else None
         choice = choose_classifier(
             None,
             (v_val, y_val),
             class_names=taxonomy.class_names,
             prompts=prompt_prototypes(encoder, taxonomy),
-            symbols=symbol_prototypes(encoder, taxonomy) if with_symbols else None,
+            symbols=drawn,
             logit_scale=float(encoder.model.logit_scale.detach().exp()),
             candidates=("prompts", "symbols", "both"),
             criterion="mean",
@@ -185,7 +187,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if with_symbols:
             for name, queries in (
                 ("canonical", encoder.encode_symbols(canonical[:, 0]).numpy()),
-                ("prototype", symbol_prototypes(encoder, taxonomy)),
+                ("prototype", drawn),
             ):
                 k = np.arange(len(classes))
                 precision = precision_at_k(queries, k, v_test, y_test, k=10)

@@ -155,6 +155,26 @@ def test_search_by_galaxy_picture_words_and_symbol(trained, survey, tmp_path):
     assert len(both) == 3
 
 
+def test_a_search_by_symbol_uses_the_drawings_of_training(survey, start, tmp_path):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for i, name in enumerate(NAMES):
+        pixels = np.zeros((32, 32, 3), np.uint8)
+        pixels[4 + 5 * i : 12 + 5 * i, 6:26] = 255
+        Image.fromarray(pixels).save(drawings / f"{name}.png")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    folder = train(
+        recipe=tmp_path / "tiny.toml", catalog=survey, taxonomy="galaxy_mnist", encoder=start,
+        out=tmp_path / "drawn", symbols=drawings, quiet=True,
+    )  # fmt: skip
+    path = embed(catalog=survey, model=folder, out=tmp_path / "drawn.parquet")
+    model = load_model(folder)
+    assert model.symbols.shape == (len(NAMES), model.encoder.dimension)
+    by_name = [e.score for e in search(embeddings=path, symbol=NAMES[1], k=5)]
+    by_file = [e.score for e in search(embeddings=path, symbol=str(drawings / f"{NAMES[1]}.png"), k=5)]
+    assert by_name == pytest.approx(by_file, abs=1e-3)
+
+
 def test_a_query_or_a_file_that_makes_no_sense_is_said(trained, survey, start, tmp_path):
     path = embed(catalog=survey, model=trained, out=tmp_path / "e.parquet")
     with pytest.raises(InputError, match="the query is empty"):

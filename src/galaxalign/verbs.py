@@ -25,7 +25,7 @@ from galaxalign.encoders.folder import Model, load_model
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
-from galaxalign.symbols import load_drawing, symbol_bank, symbol_sheet
+from galaxalign.symbols import load_drawing, symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.run import catalog_labels
 
@@ -416,16 +416,12 @@ def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None)
 def _symbol_vector(model: Model, name: str) -> np.ndarray:
     """Return the unit vector of a class's symbol or of a drawing file."""
     encoder, scheme = model.encoder, model.taxonomy
-    stages = model.settings.get("recipe", {}).get("stages", [])
-    if stages and not any("symbol" in pair for stage in stages for pair in stage["pairs"]):
+    if model.symbols is None:
         raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
     size = encoder.framing.size
     if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
-        drawings = load_drawing(name, size=size)[None]
-    else:
-        index = scheme.index(name)
-        if index is None:
-            raise InputError(f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}")
-        drawings = symbol_bank(scheme, variants=16, size=size)[index]
-    vector = encoder.encode_symbols(drawings).cpu().numpy().mean(0)
-    return vector / np.linalg.norm(vector)
+        return encoder.encode_symbols(load_drawing(name, size=size)[None]).cpu().numpy()[0]
+    index = scheme.index(name)
+    if index is None:
+        raise InputError(f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}")
+    return model.symbols[index]

@@ -27,7 +27,7 @@ def saved(tiny_clip, tmp_path):
             parameter.mul_(1.01)
     taxonomy = load_taxonomy("galaxy_mnist")
     choice = zero_shot(taxonomy.class_names, prompt_prototypes(tiny_clip, taxonomy), logit_scale=10.0)
-    model = Model(tiny_clip, taxonomy, choice, {"seed": 3})
+    model = Model(tiny_clip, taxonomy, choice, settings={"seed": 3})
     return model, save_model(model, tmp_path / "model", card="# A card\n")
 
 

@@ -49,6 +49,8 @@ class Model:
     taxonomy : Taxonomy
     classifier : ClassifierChoice
         Chosen and calibrated on validation data.
+    symbols : ndarray (K, D), optional
+        Unit vector of each class's symbol, as drawn in training; None where training had no symbols.
     settings : dict
         Recipe, seed, provenance of the data, versions; whatever galaxalign.json holds beside the above.
     folder : Path, optional
@@ -58,6 +60,7 @@ class Model:
     encoder: ClipEncoder | VisionEncoder
     taxonomy: Taxonomy
     classifier: ClassifierChoice
+    symbols: np.ndarray | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -128,8 +131,10 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             about["kind"] = "vision"
             about["architecture"] = encoder.architecture
             save_file(_tensors(encoder.visual), draft / _TRUNK)
-        arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in model.classifier.arrays().items()}
-        save_file(arrays, draft / _CLASSIFIER)
+        arrays = model.classifier.arrays()
+        if model.symbols is not None:
+            arrays["symbols"] = model.symbols
+        save_file({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, draft / _CLASSIFIER)
         (draft / "README.md").write_text(card)
         sums = {path.name: _sha256(path) for path in sorted(draft.iterdir()) if path.name != "README.md"}
         settings = {
@@ -184,7 +189,8 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
         if _sha256(folder / name) != expected:
             raise InputError(f"{folder / name} was altered since it was saved; restore it or train the model again")
     taxonomy = Taxonomy.from_dict(settings.pop("taxonomy"), source=str(path))
-    classifier = ClassifierChoice.from_dict(settings.pop("classifier"), load_file(folder / _CLASSIFIER))
+    arrays = load_file(folder / _CLASSIFIER)
+    classifier = ClassifierChoice.from_dict(settings.pop("classifier"), arrays)
     framing = Framing.from_dict(about["framing"])
     common: dict[str, Any] = {
         "name": about["name"],
@@ -199,7 +205,7 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     else:
         trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=framing.size)
         encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
-    return Model(encoder, taxonomy, classifier, settings, folder)
+    return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder)
 
 
 def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:

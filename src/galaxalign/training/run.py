@@ -129,7 +129,10 @@ def train(
     total = len(data.labels) // plan.batch_size * plan.batch_size * plan.epochs
     with progress("training", total, quiet=quiet) as done:
         result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
-    choice = _choose(tower, plan, data, scheme, drawings)
+    drawn: np.ndarray | None = None
+    if isinstance(tower, ClipEncoder) and any(stage.uses("symbol") for stage in plan.stages):
+        drawn = symbol_prototypes(tower, scheme, variants=min(16, plan.symbol_variants), drawings=drawings)
+    choice = _choose(tower, data, scheme, drawn)
     about = {
         "recipe": plan.model_dump(mode="json"),
         "seed": seed,
@@ -137,7 +140,7 @@ def train(
         "best_epoch": result.best_epoch,
         **provenance(),
     }
-    save_model(Model(tower, scheme, choice, about), folder, card=_card(plan, scheme, choice, about, result))
+    save_model(Model(tower, scheme, choice, drawn, about), folder, card=_card(plan, scheme, choice, about, result))
     write_json(choice.validation, folder / "validation.json")
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return folder
@@ -268,20 +271,19 @@ def _load(
     return data, skipped
 
 
-def _choose(tower: Any, plan: Recipe, data: TrainingData, scheme: Taxonomy, drawings: Path | None) -> Any:
+def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
     size = tower.framing.size
     margin = (data.images.shape[1] - size) // 2
     framed = data.images[:, margin : margin + size, margin : margin + size]
     words = isinstance(tower, ClipEncoder)
-    trained_symbols = words and any(stage.uses("symbol") for stage in plan.stages)
     return choose_classifier(
         (encode_array(tower, framed, mirror=mirror), data.labels),
         (encode_array(tower, data.validation_images, mirror=mirror), data.validation_labels),
         class_names=scheme.class_names,
         prompts=prompt_prototypes(tower, scheme) if words else None,
-        symbols=symbol_prototypes(tower, scheme, drawings=drawings) if trained_symbols else None,
+        symbols=symbols,
         logit_scale=float(tower.model.logit_scale.detach().exp()) if words else 1.0,
         criterion="mean",
     )
