@@ -36,7 +36,8 @@ from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.run import captions
-from galaxalign.training.trainer import TrainingData, fit
+from galaxalign.training.step import TrainingData
+from galaxalign.training.trainer import fit
 
 HERE = Path(__file__).parent
 DATASETS = {"efigi": ("efigi", 1.0), "gz1": ("galaxy_zoo_1", 0.45)}

@@ -9,7 +9,8 @@ import torch
 from galaxalign.errors import InputError
 from galaxalign.training.norms import SymbolStatistics
 from galaxalign.training.recipe import Recipe
-from galaxalign.training.trainer import TrainingData, fit
+from galaxalign.training.step import TrainingData
+from galaxalign.training.trainer import fit
 
 
 def survey(n: int = 48, seed: int = 0) -> TrainingData:
@@ -147,15 +148,15 @@ def test_a_mirrored_galaxy_takes_the_class_of_its_mirror_image(tiny_clip, monkey
     data = survey()
     data.flip_permutation = np.array([1, 0, 2])
 
-    import galaxalign.training.trainer as trainer
+    import galaxalign.training.step as step
 
     def spy(a, b, labels_a, labels_b, scale, **kwargs):
         seen.append(labels_a)
         return (a.sum() + b.sum()) * 0
 
-    monkeypatch.setattr(trainer, "alignment_loss", spy)
+    monkeypatch.setattr(step, "alignment_loss", spy)
     monkeypatch.setattr(
-        trainer, "augment", lambda images, s, **k: (images.float(), torch.ones(len(images), dtype=torch.bool))
+        step, "augment", lambda images, s, **k: (images.float(), torch.ones(len(images), dtype=torch.bool))
     )
     stage = {"name": "one", "pairs": {"image-text": 1}, "epochs": 1}
     data.labels = np.zeros_like(data.labels)
@@ -174,6 +175,9 @@ def test_supervised_training_leaves_a_linear_head(tiny_clip):
     assert result.history[-1]["accuracy"] > 0.9
     with pytest.raises(InputError, match="only an image tower"):
         fit(tower, recipe(), survey())
+    stage = {"name": "alone", "pairs": {"image-image": 1}, "epochs": 1}
+    with pytest.raises(InputError, match="stage alone of recipe test has neither words nor image-label"):
+        fit(tower, recipe(stage=[stage]), survey())
 
 
 def test_too_few_galaxies_and_a_diverging_run_are_input_errors(tiny_clip):

@@ -26,7 +26,8 @@ from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
-from galaxalign.training.trainer import TrainingData, TrainingResult, fit
+from galaxalign.training.step import TrainingData
+from galaxalign.training.trainer import TrainingResult, fit
 
 __all__ = ["captions", "catalog_labels", "train"]
 
@@ -126,7 +127,8 @@ def train(
 
         write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
         note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
-    total = len(data.labels) // plan.batch_size * plan.batch_size * plan.epochs
+    batch = min(plan.batch_size, len(data.labels))
+    total = len(data.labels) // batch * batch * plan.epochs
     with progress("training", total, quiet=quiet) as done:
         result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
     drawn: np.ndarray | None = None

@@ -6,7 +6,6 @@ import csv
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,59 +18,20 @@ from torch import Tensor, nn
 
 from galaxalign.benchmark.metrics import classification_metrics
 from galaxalign.benchmark.retrieval import retrieval_metrics
-from galaxalign.captions import flip_caption
-from galaxalign.data.augment import augment
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
+from galaxalign.encoders.cpu import bf16_is_fast
 from galaxalign.encoders.vision import VisionEncoder
 from galaxalign.errors import InputError
 from galaxalign.training.checkpoint import load_checkpoint, save_checkpoint
-from galaxalign.training.losses import alignment_loss, self_alignment_loss
 from galaxalign.training.norms import SymbolStatistics, freeze_batch_norm
 from galaxalign.training.recipe import Recipe, Stage
+from galaxalign.training.step import Prompts, TrainingData, caption_vectors, step_losses
 
-__all__ = ["TrainingData", "TrainingResult", "fit"]
+__all__ = ["TrainingResult", "fit"]
 
 _STATISTICS = "symbol_statistics."
 _EPOCH_SEED = 1_000_003  # a prime: the streams of neighbouring seeds and epochs do not meet
-
-
-@dataclass
-class TrainingData:
-    """What a run learns from and chooses its epoch on; never a test galaxy.
-
-    Attributes
-    ----------
-    images : ndarray (N, L, L, 3), uint8
-        Canvases, `canvas_factor` times as wide as the encoder's frame.
-    labels : ndarray (N,), int64
-    validation_images : ndarray (M, S, S, 3), uint8
-        Framed as at use.
-    validation_labels : ndarray (M,), int64
-    prompts : list of K lists of sentences
-        The first of each class is the paper's caption.
-    symbols : ndarray (K, V, S, S, 3), uint8
-    flip_permutation : ndarray (K,), int64
-        Class of the mirror image.
-    canvas_factor : float
-    captions : list of N lists of sentences, optional
-        What each galaxy's own attributes say, in several wordings; equally many for each galaxy.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    validation_images: np.ndarray
-    validation_labels: np.ndarray
-    prompts: list[list[str]]
-    symbols: np.ndarray
-    flip_permutation: np.ndarray
-    canvas_factor: float = 1.0
-    captions: list[list[str]] | None = None
-
-    @property
-    def classes(self) -> int:
-        """Return the number of classes K."""
-        return len(self.prompts)
 
 
 @dataclass
@@ -201,6 +161,11 @@ def fit(
     """
     if isinstance(encoder, VisionEncoder) and any(s.uses("text") or s.uses("symbol") for s in recipe.stages):
         raise InputError(f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols")
+    for stage in recipe.stages:
+        if isinstance(encoder, VisionEncoder) and "image-label" not in stage.pairs:
+            raise InputError(
+                f"stage {stage.name} of recipe {recipe.name} has neither words nor image-label to classify with"
+            )
     if len(data.labels) < 2:
         raise InputError(f"only {len(data.labels)} labelled galaxies to train on; at least 2 are needed")
     accelerator = Accelerator(cpu=encoder.device.type == "cpu", mixed_precision="no")
@@ -209,7 +174,6 @@ def fit(
     result = TrainingResult()
     best: dict[str, Tensor] = {}
     best_score = -math.inf
-    first = 0
     writer = _writer(out)
     identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed} | (settings or {})
     restored = load_checkpoint(out, identity) if out is not None else None
@@ -242,7 +206,7 @@ def fit(
         batch_size = min(recipe.batch_size, len(data.labels))
         steps = len(data.labels) // batch_size
         total = steps * stage.epochs
-        texts: _Texts | None = None
+        texts: Prompts | None = None
         captions: Tensor | None = None
         for stage_epoch in range(stage.epochs):
             epoch += 1
@@ -255,9 +219,9 @@ def fit(
                 continue
             # after a restart, too, words are embedded by the text tower as it stands
             if texts is None and stage.uses("text"):
-                texts = _Texts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0)
+                texts = Prompts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0)
             if captions is None and stage.uses("caption"):
-                captions = _caption_vectors(encoder, data)
+                captions = caption_vectors(encoder, data)
             started = time.monotonic()
             generator = torch.Generator().manual_seed(seed * _EPOCH_SEED + epoch)
             torch.manual_seed(seed * _EPOCH_SEED + epoch)  # dropout
@@ -271,7 +235,7 @@ def fit(
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * rate
                 rows = order[step * batch_size : (step + 1) * batch_size].numpy()
-                losses = _step_losses(
+                losses = step_losses(
                     encoder, model, data, recipe, stage, rows, texts, captions, statistics, log_prior, generator
                 )
                 weight = sum(stage.pairs.values())
@@ -337,7 +301,6 @@ def fit(
                 # stage 2 copies the image tower for the symbols, with the statistics that symbols had
                 with statistics.active():
                     encoder.copy_symbol_tower()  # type: ignore[union-attr]
-        first += stage.epochs
     towers.load_state_dict({k: v for k, v in best.items() if not k.startswith(_STATISTICS)})
     if statistics is not None:
         # one tower saw both to the end: symbols keep a copy of it with their statistics
@@ -353,157 +316,6 @@ def fit(
     if writer is not None:
         writer.close()
     return result
-
-
-class _Texts:
-    """The prompts of all classes: embedded once while the text tower is frozen, else at each step."""
-
-    def __init__(self, encoder: Any, prompts: list[list[str]], recipe: Recipe, *, frozen: bool) -> None:
-        self.encoder = encoder
-        self.per_class = recipe.prompts_per_class
-        chosen = [list(p) if recipe.prompts == "ensemble" else list(p[:1]) for p in prompts]
-        self.sizes = [len(p) for p in chosen]
-        self.starts = np.cumsum([0, *self.sizes[:-1]])
-        sentences = [sentence for group in chosen for sentence in group]
-        self.tokens: Tensor | None = None
-        self.vectors: Tensor | None = None
-        if frozen:
-            self.vectors = encoder.encode_texts(sentences).clone()
-        else:
-            self.tokens = encoder.tokenize(sentences)
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return vectors (K * per_class, D) and their classes."""
-        picked, labels = [], []
-        for label, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
-            for _ in range(self.per_class):
-                picked.append(int(start) + int(torch.randint(size, (), generator=generator)))
-                labels.append(label)
-        index = torch.tensor(picked)
-        if self.vectors is not None:
-            vectors = self.vectors[index.to(self.vectors.device)]
-        else:
-            assert self.tokens is not None
-            distinct, back = torch.unique(index, return_inverse=True)
-            with self.encoder.autocast():
-                encoded = self.encoder.model.encode_text(self.tokens[distinct.to(self.tokens.device)])
-            vectors = F.normalize(encoded.float(), dim=-1)[back.to(encoded.device)]
-        return vectors, torch.tensor(labels, device=vectors.device)
-
-
-def _step_losses(
-    encoder: Any,
-    towers: Any,
-    data: TrainingData,
-    recipe: Recipe,
-    stage: Stage,
-    rows: np.ndarray,
-    texts: _Texts | None,
-    captions: Tensor | None,
-    statistics: SymbolStatistics | None,
-    log_prior: Tensor,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """Return the loss of each pair of the stage for one batch."""
-    device = encoder.device
-    size = encoder.framing.size
-    canvases = to_tensor(data.images[rows], device)
-    pixels, mirrored = augment(canvases, recipe.augmentation, size=size, factor=data.canvas_factor, generator=generator)
-    labels = data.labels[rows]
-    labels = np.where(mirrored.numpy(), data.flip_permutation[labels], labels)
-    y = torch.from_numpy(labels).to(device)
-    fast = torch.autocast(device.type, torch.bfloat16, enabled=_bf16(device))
-    with fast:
-        features = towers.visual(encoder.normalize(pixels))
-    features = features.float()
-    image = F.normalize(features, dim=-1)
-    losses: dict[str, Tensor] = {}
-    if "image-label" in stage.pairs:
-        losses["image-label"] = F.cross_entropy(towers.head(features), y, label_smoothing=stage.label_smoothing)
-    if "image-image" in stage.pairs:
-        losses["image-image"] = self_alignment_loss(image, y, towers.log_scale["image-image"].exp())
-    kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
-    if stage.uses("text") and texts is not None:
-        kinds["text"] = texts.draw(generator)
-    if captions is not None:
-        picks = torch.randint(captions.shape[2], (len(rows),), generator=generator)
-        own = captions[mirrored.long(), torch.from_numpy(rows), picks].to(device)
-        itself = torch.arange(len(rows), device=device)
-        losses["image-caption"] = alignment_loss(
-            image, own, itself, itself, towers.log_scale["image-caption"].exp(), targets="pair"
-        )
-    if stage.uses("symbol"):
-        drawn, symbol_labels = _draw_symbols(data, recipe, size, generator, device)
-        tower = towers.visual if towers.symbol is None else towers.symbol
-        with fast, statistics.active() if statistics is not None else nullcontext():
-            vectors = tower(encoder.normalize(drawn))
-        kinds["symbol"] = (F.normalize(vectors.float(), dim=-1), symbol_labels)
-    for pair in stage.pairs:
-        if pair in losses:
-            continue
-        first, second = pair.split("-")
-        (a, ya), (b, yb) = kinds[first], kinds[second]
-        if stage.targets == "pair":
-            a, ya, b, yb = _paired(a, ya, b, yb, y, generator)
-        losses[pair] = alignment_loss(
-            a,
-            b,
-            ya,
-            yb,
-            towers.log_scale[pair].exp(),
-            targets=stage.targets,
-            smoothing=stage.label_smoothing if stage.targets == "same_class" else 0.0,
-            log_prior=stage.prior * log_prior if stage.prior and first == "image" else None,
-        )
-    return losses
-
-
-def _caption_vectors(encoder: Any, data: TrainingData) -> Tensor:
-    """Return unit vectors (2, N, V, D) of every galaxy's captions, as they are and for its mirror image."""
-    if data.captions is None:
-        raise InputError("the recipe has the pair image-caption, but there are no attributes to make captions of")
-    sentences = [sentence for wordings in data.captions for sentence in wordings]
-    both = [*sentences, *(flip_caption(sentence) for sentence in sentences)]
-    vectors = encoder.encode_texts(both).clone()
-    return vectors.reshape(2, len(data.captions), -1, vectors.shape[1])
-
-
-def _paired(
-    a: Tensor, ya: Tensor, b: Tensor, yb: Tensor, y: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Give every galaxy of the batch one of the words or symbols of its class, so that rows correspond."""
-
-    def matched(vectors: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if len(vectors) == len(y) and bool((labels == y).all()):
-            return vectors, labels
-        same = (labels[None, :] == y[:, None]).float().cpu()
-        index = torch.multinomial(same, 1, generator=generator)[:, 0].to(vectors.device)
-        return vectors[index], y
-
-    return (*matched(a, ya), *matched(b, yb))
-
-
-def _draw_symbols(
-    data: TrainingData, recipe: Recipe, size: int, generator: torch.Generator, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return symbols (K * per_class, 3, S, S) in 0..255 and their classes."""
-    classes, variants = data.symbols.shape[:2]
-    per_class = min(recipe.symbols_per_class, variants)
-    labels = torch.arange(classes).repeat_interleave(per_class)
-    picks = torch.randint(variants, (len(labels),), generator=generator)
-    pixels = to_tensor(data.symbols[labels.numpy(), picks.numpy()], device)
-    if variants > 1:
-        settings = recipe.augmentation.model_copy(update={"colour": 0.0, "noise": 0.0})
-        pixels, mirrored = augment(pixels, settings, size=size, factor=1.0, generator=generator)
-        flipped = torch.from_numpy(data.flip_permutation)[labels]
-        labels = torch.where(mirrored, flipped, labels)
-    return pixels, labels.to(device)
-
-
-def _bf16(device: torch.device) -> bool:
-    from galaxalign.encoders.cpu import bf16_is_fast
-
-    return bf16_is_fast(device.type)
 
 
 def _score(row: dict[str, Any], select: str) -> float:
@@ -530,7 +342,7 @@ def _validate(
     vectors, logits = [], []
     use_head = "image-label" in stage.pairs and not stage.uses("text")
     for start in range(0, len(images), 256):
-        with torch.autocast(encoder.device.type, torch.bfloat16, enabled=_bf16(encoder.device)):
+        with torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16_is_fast(encoder.device.type)):
             features = encoder.visual(encoder.normalize(to_tensor(images[start : start + 256], encoder.device)))
         vectors.append(F.normalize(features.float(), dim=-1))
         if use_head:
