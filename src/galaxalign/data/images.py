@@ -37,6 +37,8 @@ MAX_PIXELS = 80_000_000
 It stays under the limit of Pillow (``PIL.Image.MAX_IMAGE_PIXELS``); to go above that, raise both.
 """
 
+_SMALLEST = 8  # pixels of the shorter side
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
@@ -108,7 +110,7 @@ def decode(path: str | Path, *, at_least: int | None = None) -> NDArray[np.uint8
     Raises
     ------
     InputError
-        If the file is missing, empty, damaged, no picture, too large or holds 32-bit values.
+        If the file is missing, empty, damaged, no picture, too large, too small or holds 32-bit values.
     """
     path = Path(path)
     if path.is_dir():
@@ -147,6 +149,11 @@ def _pixels(picture: Image.Image, path: Path, at_least: int | None) -> NDArray[n
     """Decode an opened picture and bring it to 8-bit RGB."""
     if picture.width * picture.height > MAX_PIXELS:
         raise InputError(_too_large(path))
+    if min(picture.size) < _SMALLEST:
+        raise InputError(
+            f"{path} has {picture.width} x {picture.height} pixels, too few to show a galaxy; "
+            f"give a picture of at least {_SMALLEST} x {_SMALLEST}"
+        )
     if at_least is not None:
         picture.draft(None, (at_least, at_least))
     # PNG and older versions of Pillow: 16 bits in a 32-bit mode.
