@@ -73,7 +73,7 @@ def classify(
     source = read_catalog(catalog)
     loaded = load_model(model, device=default_device(device))
     scheme, classifier = _classifier(loaded, taxonomy)
-    _, probabilities, statuses = _predict(loaded, source, classifier, quiet=quiet)
+    _, probabilities, statuses = _predict(loaded, source, scheme, classifier, quiet=quiet)
     good = np.array([status == "ok" for status in statuses])
     names = np.array(scheme.class_names, dtype=object)
     table = pd.DataFrame({"id_str": source.ids})
@@ -154,7 +154,7 @@ def evaluate(
     rows = rows[labels[rows] >= 0]
     if not len(rows):
         raise InputError(f"no galaxy of {catalog} to evaluate has a label of {scheme.name}")
-    vectors, probabilities, statuses = _predict(loaded, whole.select(rows), classifier, quiet=quiet)
+    vectors, probabilities, statuses = _predict(loaded, whole.select(rows), scheme, classifier, quiet=quiet)
     good = np.array([status == "ok" for status in statuses])
     if not good.any():
         raise InputError(f"none of the {len(rows)} images of {catalog} could be read; the first: {statuses[0]}")
@@ -376,13 +376,14 @@ def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, Cl
 
 
 def _predict(
-    model: Model, catalog: Catalog, classifier: ClassifierChoice, *, quiet: bool
+    model: Model, catalog: Catalog, scheme: Taxonomy, classifier: ClassifierChoice, *, quiet: bool
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return vectors (N, D), probabilities (N, K) and statuses of a catalogue."""
+    mirror = not (model.taxonomy.handed or scheme.handed)
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
     with progress("looking", len(catalog), quiet=quiet) as done:
-        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=not model.taxonomy.handed):
+        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
             vectors[rows] = part
             statuses += found
             done(len(found))
