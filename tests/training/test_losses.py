@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from galaxalign.training.losses import alignment_loss, self_alignment_loss
+from galaxalign.training.losses import alignment_loss, same_class_loss
 
 
 def unit(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:
@@ -69,13 +69,14 @@ def test_pair_targets_need_as_many_of_both():
         alignment_loss(unit(3), unit(2), torch.zeros(3), torch.zeros(2), SCALE, targets="pair")
 
 
-def test_self_alignment_is_supcon():
-    a, y = unit(6), torch.tensor([0, 0, 1, 1, 1, 2])
-    similarity = SCALE * a @ a.T
+def test_every_two_galaxies_are_judged_by_themselves():
+    a, y, margin = unit(4), torch.tensor([0, 0, 1, 2]), torch.tensor(0.3)
     losses = []
-    for i in range(5):  # the last has no partner
-        others = [j for j in range(6) if j != i]
-        denominator = torch.logsumexp(similarity[i, others], 0)
-        partners = [j for j in others if y[j] == y[i]]
-        losses.append(-torch.stack([similarity[i, j] - denominator for j in partners]).mean())
-    torch.testing.assert_close(self_alignment_loss(a, y, SCALE), torch.stack(losses).mean())
+    for i in range(4):
+        for j in range(4):
+            if i != j:
+                p = torch.sigmoid(SCALE * (a[i] @ a[j] - margin))
+                t = 0.95 if y[i] == y[j] else 0.05
+                losses.append(-t * torch.log(p) - (1 - t) * torch.log(1 - p))
+    torch.testing.assert_close(same_class_loss(a, y, SCALE, margin, smoothing=0.1), torch.stack(losses).mean())
+    assert same_class_loss(a[:1], y[:1], SCALE, margin) == 0

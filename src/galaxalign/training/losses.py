@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Targets", "alignment_loss", "self_alignment_loss"]
+__all__ = ["Targets", "alignment_loss", "same_class_loss"]
 
 Targets = Literal["pair", "same_class"]
 
@@ -73,23 +73,32 @@ def alignment_loss(
     return (_cross_entropy(forward, positive, smoothing) + _cross_entropy(logits.T, positive.T, smoothing)) / 2
 
 
-def self_alignment_loss(a: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
-    """Return the supervised contrastive loss (SupCon, arXiv 2004.11362) within one kind of input.
+def same_class_loss(a: Tensor, labels: Tensor, scale: Tensor, margin: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Return the loss of telling for every two rows whether they share a class (SigLIP's sigmoid, arXiv 2303.15343).
+
+    Each pair is judged by itself, so that the cosine comes to rise with the probability that two galaxies are of one
+    class, which is the order that a search wants.
 
     Parameters
     ----------
     a : Tensor (N, D)
-        Unit vectors.
+        Unit vectors of one kind of input.
     labels : Tensor (N,), int64
     scale : Tensor ()
         Inverse temperature.
+    margin : Tensor ()
+        Cosine at which sharing a class is as likely as not.
+    smoothing : float
+        Targets are `smoothing` / 2 and 1 - `smoothing` / 2.
 
     Returns
     -------
     Tensor ()
-        Zero where no two rows share a class.
+        Mean binary cross-entropy over all pairs of different rows; zero for a single row.
     """
-    itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
-    logits = (scale * a @ a.T).masked_fill(itself, -1e4)
-    positive = ((labels[:, None] == labels[None, :]) & ~itself).float()
-    return _cross_entropy(logits, positive, 0.0)
+    different = ~torch.eye(len(a), dtype=torch.bool, device=a.device)
+    logits = scale * (a @ a.T - margin)
+    target = (labels[:, None] == labels[None, :]).float() * (1 - smoothing) + smoothing / 2
+    if len(a) < 2:
+        return logits.sum() * 0
+    return F.binary_cross_entropy_with_logits(logits[different], target[different])

@@ -28,8 +28,8 @@ class Stage(BaseModel):
     pairs : dict of pair to weight
         Which kinds of input are brought together, and the weight of each in the loss. "image-caption" brings
         each galaxy to the sentence made of its own attributes, where the catalogue has them (`pair` targets
-        whatever `targets` says); "image-image" is the
-        supervised contrastive loss among images, "image-label" cross-entropy with a linear head.
+        whatever `targets` says); "image-image" tells for every two galaxies whether they share a class,
+        "image-label" is cross-entropy with a linear head.
     epochs : int
     targets : {"same_class", "pair"}
     symbol_tower : {"own", "shared"}

@@ -16,7 +16,7 @@ from galaxalign.data.augment import augment
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast
 from galaxalign.errors import InputError
-from galaxalign.training.losses import alignment_loss, self_alignment_loss
+from galaxalign.training.losses import alignment_loss, same_class_loss
 from galaxalign.training.norms import SymbolStatistics
 from galaxalign.training.recipe import Recipe, Stage
 
@@ -127,7 +127,9 @@ def step_losses(
     if "image-label" in stage.pairs:
         losses["image-label"] = F.cross_entropy(towers.head(features), y, label_smoothing=stage.label_smoothing)
     if "image-image" in stage.pairs:
-        losses["image-image"] = self_alignment_loss(image, y, towers.log_scale["image-image"].exp())
+        losses["image-image"] = same_class_loss(
+            image, y, towers.log_scale["image-image"].exp(), towers.margin, smoothing=stage.label_smoothing
+        )
     kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
     if stage.uses("text") and texts is not None:
         kinds["text"] = texts.draw(generator)

@@ -68,6 +68,7 @@ class _Towers(nn.Module):
         # One scale for each pair of kinds: what separates images from words need not suit images alone.
         names = {pair for stage in recipe.stages for pair in stage.pairs}
         start = min(max(math.log(1 / 0.07), low), high)
+        self.margin = nn.Parameter(torch.tensor(0.5))
         self.log_scale = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(start)) for name in sorted(names) if name != "image-label"}
         )
@@ -80,7 +81,7 @@ def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[
     for name, parameter in towers.named_parameters():
         if name.startswith("text."):
             kind = "text"
-        elif name.startswith(("head.", "log_scale.")) or ".head." in name:
+        elif name.startswith(("head.", "log_scale.", "margin")) or ".head." in name:
             kind = "head"
         else:
             kind = "trunk"
