@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.method in ("probe", "zero-shot"):
         return run_frozen(args, taxonomy, catalog, labels, rows, crop)
     recipe = override(load_recipe(args.recipe or args.method), args.set)
-    words = any(s.uses("text") or s.uses("symbol") for s in recipe.stages)
+    words = recipe.needs_words
     encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
     paths = catalog.paths()
     factor = canvas_framing_factor(crop)

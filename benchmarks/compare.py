@@ -1,6 +1,6 @@
 """Tables of the finished cells, with intervals, and the differences between methods on the same galaxies.
 
-    python benchmarks/compare.py [--results benchmarks/results] [--out docs/results-table.md]
+    python benchmarks/compare.py [--results benchmarks/results] [--out docs/results-tables.md]
 
 Seeds of a method are pooled: every test galaxy is drawn together with all its predictions, so the interval
 covers the choice of test galaxies, and the spread of the seeds is given beside it.
@@ -30,14 +30,18 @@ ROWS = {
     "image-text": "(c) image-text, no symbols",
     "galaxalign-pair": "(d) tri-modal, `pair` targets",
     "galaxalign": "(e) tri-modal, `same_class` targets",
+    "fixed-symbols": "(e) with the one exact symbol of each class",
+    "trained-words": "(e) with the text tower trained too",
 }
+VARIANTS = ("fixed-symbols", "trained-words")  # of (e), compared with it alone
 
 
 class Method:
     """All seeds of one method on one data set, tower and share of labels."""
 
     def __init__(self, cells: list[tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
-        cells.sort(key=lambda cell: cell[0]["seed"])
+        self.cells = sorted(cells, key=lambda cell: cell[0]["seed"])
+        cells = self.cells
         self.summaries = [summary for summary, _ in cells]
         arrays = [array for _, array in cells]
         self.groups = np.concatenate([a["ids"] for a in arrays])
@@ -54,13 +58,17 @@ class Method:
         return bootstrap_intervals(self.labels, self.predictions, groups=self.groups)[metric]
 
     def minus(self, other: Method, metric: str) -> tuple[float, float, float]:
-        """Return this method's figure less that of another, with its interval, over the seeds both have."""
-        mine, theirs = ({s["seed"] for s in m.summaries} for m in (self, other))
-        if mine != theirs:
-            raise ValueError(f"seeds differ: {sorted(mine)} and {sorted(theirs)}")
+        """Return this method's figure less that of another of the same seeds, with its interval."""
         if metric in RETRIEVAL:
             return paired_difference(metric, self.columns[metric], other.columns[metric], groups=self.groups)
         return paired_difference(metric, self.predictions, other.predictions, y_true=self.labels, groups=self.groups)
+
+    def shared(self, other: Method) -> tuple[Method, Method, list[int]]:
+        """Return both methods on the seeds that both have, and these."""
+        mine, theirs = ({s["seed"] for s in m.summaries} for m in (self, other))
+        seeds = mine & theirs
+        first, second = ([cell for cell in m.cells if cell[0]["seed"] in seeds] for m in (self, other))
+        return Method(first), Method(second), sorted(seeds)
 
 
 def read(folder: Path) -> dict[tuple[str, str, float], dict[str, Method]]:
@@ -93,22 +101,23 @@ def table(methods: dict[str, Method]) -> list[str]:
     return lines
 
 
-def differences(methods: dict[str, Method], against: tuple[str, ...] = ("supervised", "image-text")) -> list[str]:
+def differences(methods: dict[str, Method]) -> list[str]:
     """Return a table of paired differences."""
-    lines = ["| difference | " + " | ".join(SHOWN.values()) + " |", "|---|" + "---|" * len(SHOWN)]
-    for base in against:
-        for name in methods:
-            if base not in methods or name in ("zero-shot", "probe", *against[: against.index(base) + 1]):
-                continue
-            if name not in ROWS:
-                continue
-            if {s["seed"] for s in methods[name].summaries} != {s["seed"] for s in methods[base].summaries}:
-                continue
-            cells = []
-            for metric in METRICS:
-                value, low, high = methods[name].minus(methods[base], metric)
-                cells.append(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]")
-            lines.append(f"| {ROWS[name]} − {ROWS[base]} | " + " | ".join(cells) + " |")
+    lines = ["| difference | seeds | " + " | ".join(SHOWN.values()) + " |", "|---|---|" + "---|" * len(SHOWN)]
+    trained = ("image-text", "galaxalign-pair", "galaxalign")
+    wanted = [(name, "supervised") for name in trained] + [(name, "image-text") for name in trained[1:]]
+    wanted += [("galaxalign", "galaxalign-pair"), *((name, "galaxalign") for name in VARIANTS)]
+    for name, base in wanted:
+        if name not in methods or base not in methods:
+            continue
+        one, other, seeds = methods[name].shared(methods[base])
+        if not seeds:
+            continue
+        cells = []
+        for metric in METRICS:
+            value, low, high = one.minus(other, metric)
+            cells.append(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]")
+        lines.append(f"| {ROWS[name]} − {ROWS[base]} | {len(seeds)} | " + " | ".join(cells) + " |")
     return lines if len(lines) > 2 else []
 
 

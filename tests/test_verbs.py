@@ -160,7 +160,7 @@ def test_a_search_by_symbol_uses_the_drawings_of_training(survey, start, tmp_pat
     drawings.mkdir()
     for i, name in enumerate(NAMES):
         pixels = np.zeros((32, 32, 3), np.uint8)
-        pixels[4 + 5 * i : 12 + 5 * i, 6:26] = 255
+        pixels[12 - 3 * i : 20 + 3 * i, 4:28] = 255  # thinner and thicker bars
         Image.fromarray(pixels).save(drawings / f"{name}.png")
     (tmp_path / "tiny.toml").write_text(RECIPE)
     folder = train(
@@ -173,6 +173,7 @@ def test_a_search_by_symbol_uses_the_drawings_of_training(survey, start, tmp_pat
     by_name = [e.score for e in search(embeddings=path, symbol=NAMES[1], k=5)]
     by_file = [e.score for e in search(embeddings=path, symbol=str(drawings / f"{NAMES[1]}.png"), k=5)]
     assert by_name == pytest.approx(by_file, abs=1e-3)
+    assert len({round(float(v @ model.symbols[0]), 4) for v in model.symbols}) == len(NAMES)
 
 
 def test_a_query_or_a_file_that_makes_no_sense_is_said(trained, survey, start, tmp_path):

@@ -158,7 +158,12 @@ def evaluate(
     *,
     model: Model,
     taxonomy: OtherTaxonomy = None,
-    split: Annotated[Path | None, typer.Option("--split", help="Saved split; all rows if left out.")] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            "--split", help="Saved split. Without one, galaxies that the model was trained or chosen on are left out."
+        ),
+    ] = None,
     part: Annotated[str, typer.Option("--part", help="Part of the split: train, validation or test.")] = "test",
     out: Annotated[Path | None, typer.Option("--out", help="metrics.json with per-class figures.")] = None,
     device: Device = None,

@@ -149,7 +149,7 @@ def simulate(
     with progress("simulate", n, quiet=quiet) as advance:
         # joblib starts clean processes: a forked copy of one with running threads (torch, BLAS) can hang, and
         # multiprocessing's others import the user's script again, which then simulates again.
-        pool = joblib.Parallel(n_jobs=processes, return_as="generator")
+        pool = joblib.Parallel(n_jobs=processes, return_as="generator", idle_worker_timeout=5)
         for done in pool(joblib.delayed(_draw_chunk)(chunk, images, size, seed) for chunk in chunks):
             truths += done
             advance(len(done))
@@ -286,11 +286,10 @@ def _misalign(bands: NDArray[np.float64], survey: _Survey, rng: np.random.Genera
 def _field(rng: np.random.Generator, size: int, side: int) -> NDArray[np.float64]:
     """Return stars and small galaxies that happen to lie in the field, shape (3, side, side)."""
     image = np.zeros((3, side, side))
-    unit = (size / 128) ** 2
     y, x = np.mgrid[0:side, 0:side].astype(float)
     for _ in range(rng.poisson(rng.gamma(2.0, 3.0))):
         # Few are bright: the counts rise fourfold with every magnitude and a half.
-        flux = min(0.12 * float(rng.pareto(0.7)) + 0.05, 60.0) * unit
+        flux = min(0.052 * float(rng.pareto(0.7)) + 0.022, 26.0)
         temperature = rng.normal(0.1, 0.45)
         colour = np.exp(temperature * np.array([0.6, 0.0, -0.6]))
         column, row = rng.uniform(0, side - 1, 2)

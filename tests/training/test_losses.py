@@ -1,4 +1,4 @@
-"""Contrastive losses say what they are documented to say."""
+"""Losses say what they are documented to say."""
 
 from __future__ import annotations
 

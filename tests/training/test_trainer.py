@@ -49,14 +49,14 @@ def recipe(**changes) -> Recipe:
         "stage": [
             {
                 "name": "one",
-                "pairs": {"image-text": 1, "symbol-text": 1},
+                "pairs": {"image-text": 1, "symbol-text": 1, "image-image": 1},
                 "symbol_tower": "shared",
                 "epochs": 2,
                 **stage,
             },
             {
                 "name": "two",
-                "pairs": {"image-text": 1, "image-symbol": 1, "symbol-text": 1},
+                "pairs": {"image-text": 1, "image-symbol": 1, "symbol-text": 1, "image-image": 1},
                 "epochs": 6,
                 **stage,
             },

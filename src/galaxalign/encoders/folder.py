@@ -24,7 +24,7 @@ from galaxalign.taxonomy import Taxonomy
 
 __all__ = ["Model", "load_model", "save_model"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SETTINGS = "galaxalign.json"
 _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"

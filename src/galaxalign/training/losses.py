@@ -1,4 +1,4 @@
-"""Contrastive losses between two kinds of input."""
+"""Losses between two kinds of input, and among one kind."""
 
 from __future__ import annotations
 

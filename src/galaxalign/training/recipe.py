@@ -124,6 +124,11 @@ class Recipe(BaseModel):
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
 
     @property
+    def needs_words(self) -> bool:
+        """Tell whether a stage needs a text tower; symbols are compared with words."""
+        return any(stage.uses(kind) for stage in self.stages for kind in ("text", "caption", "symbol"))
+
+    @property
     def epochs(self) -> int:
         """Return the epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)

@@ -92,8 +92,7 @@ def train(
     drawings = Path(symbols) if symbols is not None else None
     labels = catalog_labels(source, scheme)
     check_output(folder, folder=True)
-    words = any(stage.uses("text") or stage.uses("symbol") for stage in plan.stages)
-    tower = load_encoder(encoder, crop=crop, words=words, device=device)
+    tower = load_encoder(encoder, crop=crop, words=plan.needs_words, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     parts = _split(source, split, folder, seed)
     rows = {

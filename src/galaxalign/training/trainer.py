@@ -68,10 +68,11 @@ class _Towers(nn.Module):
         # One scale for each pair of kinds: what separates images from words need not suit images alone.
         names = {pair for stage in recipe.stages for pair in stage.pairs}
         start = min(max(math.log(1 / 0.07), low), high)
-        self.margin = nn.Parameter(torch.tensor(0.5))
         self.log_scale = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(start)) for name in sorted(names) if name != "image-label"}
         )
+        if "image-image" in names:
+            self.margin = nn.Parameter(torch.tensor(0.5))
 
 
 def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[str, Any]]:
@@ -138,7 +139,7 @@ def fit(
     Parameters
     ----------
     encoder : ClipEncoder or VisionEncoder
-        A VisionEncoder can take part in "image-label" and "image-image" only.
+        A VisionEncoder needs "image-label" in every stage and can take part in "image-image" beside it.
     recipe : Recipe
     data : TrainingData
     out : Path, optional
@@ -157,10 +158,10 @@ def fit(
     Raises
     ------
     InputError
-        The encoder lacks a tower that the recipe needs, a class has no galaxies at all, or the folder
-        holds a checkpoint of other settings.
+        The encoder lacks a tower that the recipe needs, there are fewer than two galaxies, the loss is no longer
+        finite, or the folder holds a checkpoint of other settings.
     """
-    if isinstance(encoder, VisionEncoder) and any(s.uses("text") or s.uses("symbol") for s in recipe.stages):
+    if isinstance(encoder, VisionEncoder) and recipe.needs_words:
         raise InputError(f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols")
     for stage in recipe.stages:
         if isinstance(encoder, VisionEncoder) and "image-label" not in stage.pairs:
@@ -261,6 +262,8 @@ def fit(
             row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
             row |= {f"loss_{pair}": value / steps for pair, value in sums.items()}
             row |= {f"scale_{k}": float(v.detach().exp()) for k, v in towers.log_scale.items()}
+            if "image-image" in towers.log_scale:
+                row["margin"] = float(towers.margin.detach())
             row |= {"seconds": seconds, "images_per_second": steps * batch_size / seconds}
             last_of_stage = stage_epoch == stage.epochs - 1
             if not last_of_stage and (stage_epoch + 1) % recipe.validate_every:
