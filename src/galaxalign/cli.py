@@ -160,9 +160,7 @@ def evaluate(
     taxonomy: OtherTaxonomy = None,
     split: Annotated[
         Path | None,
-        typer.Option(
-            "--split", help="Saved split. Without one, galaxies that the model was trained or chosen on are left out."
-        ),
+        typer.Option("--split", help="Saved split. Left out: all that the model was not trained or chosen on."),
     ] = None,
     part: Annotated[str, typer.Option("--part", help="Part of the split: train, validation or test.")] = "test",
     out: Annotated[Path | None, typer.Option("--out", help="metrics.json with per-class figures.")] = None,
