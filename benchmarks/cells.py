@@ -37,7 +37,7 @@ from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.run import captions
 from galaxalign.training.step import TrainingData
-from galaxalign.training.trainer import fit
+from galaxalign.training.trainer import TrainingResult, fit
 
 HERE = Path(__file__).parent
 DATASETS = {"efigi": ("efigi", 1.0), "gz1": ("galaxy_zoo_1", 0.45)}
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     factor = canvas_framing_factor(crop)
     canvas = Framing(crop=crop * factor, size=round(args.size * factor))
     started = time.monotonic()
-    train_images, _ = load_images([paths[r] for r in rows["train"]], canvas)
+    train_images, _ = load_images([paths[r] for r in rows["train"] if not args.retest], canvas)
     validation_images, _ = load_images([paths[r] for r in rows["validation"]], encoder.framing)
     classes = taxonomy.classes
     prompts = [list(class_prompts(c)) for c in classes]
@@ -143,23 +143,29 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
     folder = args.out / "running" / args.name
     folder.mkdir(parents=True, exist_ok=True)
-    result = fit(
-        encoder,
-        recipe,
-        data,
-        out=folder,
-        seed=args.seed,
-        settings={"dataset": args.dataset, "tower": args.tower, "share": args.share, "size": args.size},
-        on_epoch=lambda row: print(
-            args.name,
-            " ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()),
-            flush=True,
-        ),
-    )
-    minutes = (time.monotonic() - started) / 60
-    towers = {"visual": encoder.visual, "symbol": getattr(encoder, "symbol", None)}
-    weights = {f"{k}.{n}": t.clone() for k, m in towers.items() if m is not None for n, t in m.state_dict().items()}
-    save_file(weights, folder / "weights.safetensors")  # for later looks at the same model; not in git
+    if args.retest:
+        before = json.loads((args.out / f"{args.name}.json").read_text())
+        result = TrainingResult(before["history"], before["best_epoch"])
+        minutes, trained = before["minutes"], before.get("trained") or provenance_of(before)
+        restore(encoder, folder / "weights.safetensors", before["logit_scale"])
+    else:
+        result = fit(
+            encoder,
+            recipe,
+            data,
+            out=folder,
+            seed=args.seed,
+            settings={"dataset": args.dataset, "tower": args.tower, "share": args.share, "size": args.size},
+            on_epoch=lambda row: print(
+                args.name,
+                " ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()),
+                flush=True,
+            ),
+        )
+        minutes, trained = (time.monotonic() - started) / 60, provenance()
+        towers = {"visual": encoder.visual, "symbol": getattr(encoder, "symbol", None)}
+        weights = {f"{k}.{n}": t.clone() for k, m in towers.items() if m is not None for n, t in m.state_dict().items()}
+        save_file(weights, folder / "weights.safetensors")  # for later looks at the same model; not in git
     test_images, _ = load_images([paths[r] for r in rows["test"]], encoder.framing)
     y_val, y_test = labels[rows["validation"]], labels[rows["test"]]
     v_val, p_val = embed(encoder, validation_images, result.head if not words else None)
@@ -179,7 +185,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             symbols=drawn,
             logit_scale=float(encoder.model.logit_scale.detach().exp()),
             candidates=("prompts", "symbols", "both"),
-            criterion="mean",
             log_prior=prior,
         )
         p_val, p_test = choice.predict_proba(v_val), choice.predict_proba(v_test)
@@ -211,8 +216,29 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "best_epoch": result.best_epoch,
         "recipe": recipe.model_dump(mode="json"),
         "history": result.history,
+        "trained": trained,
     }
     return save(args, catalog, rows, y_test, p_test, v_test, figures, about)
+
+
+def provenance_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what an earlier run of the cell was made with."""
+    return {key: summary[key] for key in provenance()}
+
+
+def restore(encoder: Any, path: Path, logit_scale: float) -> None:
+    """Give the encoder the weights that a cell was left with."""
+    weights = read_weights(path)
+    parts: dict[str, dict[str, torch.Tensor]] = {"visual": {}, "symbol": {}}
+    for key, tensor in weights.items():
+        tower, name = key.split(".", 1)
+        parts[tower][name] = tensor
+    encoder.visual.load_state_dict(parts["visual"])
+    if parts["symbol"]:
+        encoder.copy_symbol_tower()
+        encoder.symbol.load_state_dict(parts["symbol"])
+    with torch.no_grad():
+        encoder.model.logit_scale.fill_(float(np.log(logit_scale)))
 
 
 def run_frozen(
@@ -237,7 +263,6 @@ def run_frozen(
             (vectors["validation"], labels[rows["validation"]]),
             class_names=names,
             candidates=("linear",),
-            criterion="mean",
         )
     y_test = labels[rows["test"]]
     probabilities = choice.predict_proba(vectors["test"])
@@ -318,11 +343,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--retest", action="store_true", help="choose the classifier and test again, without training")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     args = parser.parse_args()
     args.name = f"{args.dataset}-{args.tower}-{args.method}-s{args.seed}-p{args.share * 100:g}"
     args.out.mkdir(parents=True, exist_ok=True)
-    if (args.out / f"{args.name}.json").is_file():
+    if args.retest:
+        args.set = json.loads((args.out / f"{args.name}.json").read_text())["set"]
+    elif (args.out / f"{args.name}.json").is_file():
         print("already there:", args.name)
         return
     run(args)

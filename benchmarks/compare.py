@@ -30,10 +30,11 @@ ROWS = {
     "image-text": "(c) image-text, no symbols",
     "galaxalign-pair": "(d) tri-modal, `pair` targets",
     "galaxalign": "(e) tri-modal, `same_class` targets",
+    "no-symbols": "(e) without symbols",
     "fixed-symbols": "(e) with the one exact symbol of each class",
     "trained-words": "(e) with the text tower trained too",
 }
-VARIANTS = ("fixed-symbols", "trained-words")  # of (e), compared with it alone
+VARIANTS = ("no-symbols", "fixed-symbols", "trained-words")  # of (e), compared with it alone
 
 
 class Method:

@@ -121,6 +121,7 @@ def test_the_linear_head_may_give_the_prior_back_for_macro_f1() -> None:
     shares = (0.9, 0.08, 0.02)
     train, validation = galaxies(14, 800, shares=shares), galaxies(15, 1500, shares=shares)
     settings: dict[str, Any] = {"class_names": NAMES, "candidates": ("linear",), "penalties": (1.0,)}
+    settings["criterion"] = "macro_f1"
     choice = choose_classifier(train, validation, **settings)
     plain = choose_classifier(train, validation, prior_strengths=(0,), **settings)
     assert choice.settings["prior_strength"] < 0
@@ -145,11 +146,12 @@ def test_the_criterion_decides() -> None:
         criterion: choose_classifier(
             train, validation, class_names=NAMES, prompts=AXES, criterion=criterion, logit_scale=8
         )
-        for criterion in ("accuracy", "macro_f1", "mean")
+        for criterion in ("accuracy", "macro_f1", "mean", "log_loss")
     }
     scores = {key: choice.validation[choice.name] for key, choice in found.items()}
     assert scores["accuracy"]["accuracy"] > scores["macro_f1"]["accuracy"]
     assert scores["macro_f1"]["macro_f1"] > scores["accuracy"]["macro_f1"]
+    assert scores["log_loss"]["log_loss"] < scores["macro_f1"]["log_loss"] - 0.1
     assert found["mean"].criterion == "mean"
 
 

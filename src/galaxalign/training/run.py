@@ -286,7 +286,6 @@ def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarra
         prompts=prompt_prototypes(tower, scheme) if words else None,
         symbols=symbols,
         logit_scale=float(tower.model.logit_scale.detach().exp()) if words else 1.0,
-        criterion="mean",
     )
 
 
