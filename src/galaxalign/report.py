@@ -325,9 +325,9 @@ def _panel(run: RunFiles, number: int, query: dict[str, Any], held_out: Catalog,
     }
 
 
-def _candidates(validation: dict[str, Any]) -> list[tuple[str, float | None, float | None]]:
-    """Return the classifiers that were compared, with accuracy and macro F1 on validation data."""
-    return [(_CLASSIFIERS[name], found.get("accuracy"), found.get("macro_f1")) for name, found in validation.items()]
+def _candidates(validation: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the classifiers that were compared, with their figures on validation data where there are any."""
+    return [(_CLASSIFIERS[name], None if "skipped" in found else found) for name, found in validation.items()]
 
 
 def _some_of_each(labels: np.ndarray, number: int) -> np.ndarray:
