@@ -315,9 +315,6 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
-    # Threads that wait must not spin: beside another program's they would wait for each other, which on two
-    # shared cores made training a third slower. Read when torch is imported, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="galaxalign")
 
 
