@@ -281,8 +281,8 @@ class _Trial:
     surprise: np.ndarray
 
     def report(self) -> dict[str, Any]:
-        kept = {key: abs(self.scores[key]) for key in ("accuracy", "macro_f1", "log_loss")}
-        return kept | {"settings": self.head.settings}
+        kept = {key: self.scores[key] for key in ("accuracy", "macro_f1")}
+        return kept | {"log_loss": float(self.surprise.mean()), "settings": self.head.settings}
 
 
 def _simplest(trials: list[_Trial], criterion: str) -> _Trial:
