@@ -145,7 +145,7 @@ def test_a_number_is_refused_where_the_taxonomy_has_no_codes():
 
 
 def test_true_is_no_code_even_beside_a_1():
-    with pytest.raises(InputError, match="label True in row 1"):
+    with pytest.raises(InputError, match="label True in row 2"):
         load_taxonomy("galaxy10_decals").encode([1, True])
 
 
@@ -155,7 +155,7 @@ def test_encode_leaves_out_missing_and_ignored_labels_and_names_the_row_of_an_un
     codes = taxonomy.encode(labels)
     assert codes.dtype == np.int64
     assert codes.tolist() == [0, -1, -1, -1, -1, 1, 3]
-    with pytest.raises(InputError, match=r"in row 1 .*'elliptical'"):
+    with pytest.raises(InputError, match=r"in row 2 .*'elliptical'"):
         taxonomy.encode(["spiral", "eliptical"])
 
 

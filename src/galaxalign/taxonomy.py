@@ -187,7 +187,7 @@ class Taxonomy:
         Raises
         ------
         InputError
-            If a label is unknown; its row (counted from 0) and the closest known class are named.
+            If a label is unknown; its row (the first is row 1) and the closest known class are named.
         """
         # The type belongs to the key: to a dict, True and 1 are one and the same.
         seen: dict[tuple[type, Hashable], int] = {}
@@ -198,7 +198,7 @@ class Taxonomy:
                 continue
             key = (type(label), label if isinstance(label, Hashable) else str(label))
             if key not in seen:
-                index = self._find(label, f" in row {row}")
+                index = self._find(label, f" in row {row + 1}")
                 seen[key] = -1 if index is None else index
             codes.append(seen[key])
         return np.array(codes, dtype=np.int64)
