@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -82,6 +82,7 @@ def test_masked_integer_ids_of_fits_are_missing_not_floats(tmp_path: Path) -> No
         read_catalog(tmp_path / "masked.vot")
 
 
+@settings(deadline=None)  # the first call imports pandas and pyarrow
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5, unique=True))
 def test_any_64_bit_id_survives_csv_and_parquet(tmp_path_factory: pytest.TempPathFactory, ids: list[int]) -> None:
     folder = tmp_path_factory.mktemp("ids")
@@ -252,6 +253,54 @@ def test_a_row_with_more_or_fewer_fields_than_the_header_is_named_by_its_line(
         read_catalog(path)
     with pytest.raises(InputError, match="in line 1002"):
         scan_catalog(path)
+
+
+@pytest.mark.parametrize("column", ["id_str", "label", "ra"])
+def test_nulls_of_a_votable_are_refused_in_ids_and_missing_elsewhere(tmp_path: Path, column: str) -> None:
+    path = write_table(galaxies().astype({column: object}).assign(**{column: [1, None, 2]}), tmp_path / "t.vot")
+    if column == "id_str":
+        for read in (read_catalog, scan_catalog):
+            with pytest.raises(InputError, match=r"t\.vot has no id_str in row 2 \(the first is row 1\)"):
+                read(path)
+    else:
+        assert read_catalog(path).texts(column) == ["1", "", "2"]
+
+
+@pytest.mark.parametrize(("name", "n_notes"), [("binary2.vot", 0), ("radians.fits", 2)])
+def test_tables_of_stilts_with_nulls_and_other_units_are_read(
+    name: str, n_notes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(__file__).parent / "files" / name
+    catalog = read_catalog(path)
+    assert len(capsys.readouterr().err.splitlines()) == n_notes
+    assert catalog.ids == LONG
+    assert catalog.texts("label") == ["spiral", "", "edge_on"]
+    np.testing.assert_allclose(catalog.table[["ra", "dec"]], [[1.5, -1], [np.nan, 2], [359, 3]])
+    assert catalog.table["votes"].tolist() == [3, pd.NA, 2**53 + 1]
+    pieces = list(scan_catalog(path, quiet=True).pieces(2))
+    np.testing.assert_allclose(pieces[0].table[["ra", "dec"]], [[1.5, -1], [np.nan, 2]])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_unit_that_is_none_of_angle_is_refused(tmp_path: Path) -> None:
+    table = Table({"id_str": ["a"], "file_loc": ["a"], "ra": ["12:03:04"]})
+    table["ra"].unit = "s"
+    table.write(tmp_path / "t.vot", format="votable")
+    with pytest.raises(InputError, match=r"gives ra in 's', which is no unit of angle"):
+        read_catalog(tmp_path / "t.vot")
+
+
+def test_columns_are_renamed_new_name_first_and_what_had_the_name_is_left_out(tmp_path: Path) -> None:
+    frame = galaxies().assign(objID=["x", "y", "z"], RA_deg=[1.0, 2.0, 3.0])
+    for suffix in TABLE_SUFFIXES:
+        path = write_table(frame, tmp_path / f"t{suffix}")
+        catalog = read_catalog(path, columns={"ID_STR": "objid", "ra": "RA_DEG", "group": "label"})
+        assert catalog.ids == ["x", "y", "z"]
+        assert catalog.table["ra"].tolist() == [1, 2, 3]
+        assert "label" not in catalog.table
+        assert catalog.table["group"].tolist() == frame["label"].tolist()
+    both = read_catalog(path, columns={"id_str": "objID", "group": "objID"})
+    assert both.table["group"].tolist() == both.ids
 
 
 def test_a_fits_image_is_no_catalogue(tmp_path: Path) -> None:

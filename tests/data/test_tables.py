@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
-from typing import IO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd

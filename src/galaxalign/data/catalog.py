@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from galaxalign.data.columns import degrees_per
-from galaxalign.data.files import TABLE_SUFFIXES, cell_text, check_output, table_suffix
-from galaxalign.data.identity import Fingerprint, check_unique, id_texts, plain_texts
+from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
+from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
 from galaxalign.data.images import IMAGE_SUFFIXES
 from galaxalign.data.reader import TableFile, open_table
 from galaxalign.data.tables import write_table
@@ -72,7 +72,7 @@ class Catalog:
     @cached_property
     def ids(self) -> list[str]:
         """The id of each row."""
-        return [str(value) for value in self.table["id_str"]]
+        return plain_strings(self.table["id_str"])
 
     def paths(self) -> list[Path]:
         """Return the image file of each row.
@@ -84,7 +84,7 @@ class Catalog:
         """
         if "file_loc" not in self.table:
             raise InputError(_lacks(self.source, "file_loc", self.table.columns))
-        return [self.root / str(value) for value in self.table["file_loc"]]
+        return [self.root / name for name in plain_strings(self.table["file_loc"])]
 
     def texts(self, column: str) -> list[str]:
         """Return a column as text: "" where it is missing, whole numbers (3.0) without a point ("3")."""
@@ -184,7 +184,7 @@ def as_catalog(
     if len(table) == 0:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
     table = catalog_rows(table.set_axis(list(names), axis=1).reset_index(drop=True), where)
-    check_unique(table["id_str"], where)
+    check_unique(plain_strings(table["id_str"]), where)
     fingerprint = Fingerprint()
     fingerprint.add(table)
     return Catalog(table, Path(root), source, fingerprint.hexdigest())
@@ -207,7 +207,7 @@ def catalog_file(
         unit = file.units.get(names.get(name, ""), "")
         factor = degrees_per(unit, name, str(path))
         if factor != 1:
-            note(f"{path} gives {name} in {unit}: taken times {factor:.8g}, as degrees", quiet=quiet)
+            note(f"{name} of {path} is in {unit}; multiplied by {factor:.8g} to have degrees", quiet=quiet)
     return file, names
 
 
@@ -239,10 +239,10 @@ def catalog_rows(
         ids = [str(row) for row in range(first_row, first_row + len(table))]
     table["id_str"] = np.array(ids, dtype=object)
     if "file_loc" in table:
-        table["file_loc"] = np.array([cell_text(value) for value in table["file_loc"]], dtype=object)
+        table["file_loc"] = np.array(cell_texts(table["file_loc"]), dtype=object)
     if "label" in table:
-        texts = plain_texts(table["label"])
-        table["label"] = np.array(["" if text in _NO_LABEL else text for text in texts], dtype=object)
+        labels = plain_texts(table["label"])
+        table["label"] = np.array(["" if text in _NO_LABEL else text for text in labels], dtype=object)
     if units is None:
         return table
     places = [name for name in ("ra", "dec") if name in table]
@@ -254,9 +254,7 @@ def catalog_rows(
 def _in_degrees(table: pd.DataFrame, units: Mapping[str, str], where: str) -> pd.DataFrame:
     """Return the table with ra and dec converted from other units."""
     factors = {name: degrees_per(units.get(name, ""), name, where) for name in ("ra", "dec") if name in table}
-    changed = {
-        name: _numbers(table[name], name, where, 0) * factor for name, factor in factors.items() if factor != 1
-    }
+    changed = {name: _numbers(table[name], name, where, 0) * factor for name, factor in factors.items() if factor != 1}
     return table.assign(**changed)
 
 
@@ -311,7 +309,7 @@ def short_name(path: Path) -> str:
 def _lacks(where: str, column: str, found: Iterable[object]) -> str:
     names = [str(name) for name in found]
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return f"{where} has no column {column}; its columns are {shown}"
+    return f"{where} has no column {column}; its columns are {shown or 'none with one value in each row'}"
 
 
 def _require(names: Iterable[str], found: Iterable[object], require: Sequence[str], where: str) -> None:

@@ -17,10 +17,20 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fingerprint", "IdHashes", "check_unique", "id_texts", "plain_texts"]
+__all__ = [
+    "Fingerprint",
+    "IdHashes",
+    "cell_texts",
+    "check_unique",
+    "hashes",
+    "id_texts",
+    "plain_strings",
+    "plain_texts",
+]
 
 # "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
 _FLOAT_ID = re.compile(r"-?\d+\.0*|-?\d(\.\d+)?[eE]\+\d+")
+_FLOAT_LABEL = re.compile(r"\d+\.0")
 # Hashes that are compared at a time: 32 MB.
 _AT_A_TIME = 2**22
 
@@ -44,6 +54,9 @@ def id_texts(values: pd.Series, where: str, *, first_row: int = 0) -> list[str]:
     """
     if values.dtype.kind in "iu" and not values.isna().any():
         return [str(value) for value in values.tolist()]
+    texts = _arrow_texts(values)
+    if texts is not None and not _any_like(texts, _FLOAT_ID) and "" not in (found := texts.to_pylist()):
+        return found
     # From here on not every whole number is a float of this width, and ids may have lost digits.
     inexact = 2**24 if values.dtype == np.float32 else 2**53
     return [_id_text(value, row, where, inexact) for row, value in enumerate(values, start=first_row)]
@@ -119,9 +132,9 @@ class Fingerprint:
         """Take some rows in; `id_str`, and `label` and `file_loc` where there are such columns, as text."""
         blank = [""] * len(table)
         labels = plain_texts(table["label"]) if "label" in table else blank
-        names = [value.rstrip("/").rpartition("/")[2] for value in table["file_loc"]] if "file_loc" in table else blank
+        names = _file_names(table["file_loc"]) if "file_loc" in table else blank
         total = 0
-        for row in zip(table["id_str"], labels, names, strict=True):
+        for row in zip(plain_strings(table["id_str"]), labels, names, strict=True):
             total += int.from_bytes(hashlib.sha256("\x1f".join(row).encode()).digest())
         self._sum = (self._sum + total) % 2**256
 
@@ -130,10 +143,55 @@ class Fingerprint:
         return f"{self._sum:064x}"
 
 
-def plain_texts(values: Iterable[Any]) -> list[str]:
+def plain_strings(values: pd.Series) -> list[str]:
+    """Return a column of text as a list, which pandas itself does slowly."""
+    import pyarrow as pa
+
+    return pa.array(values, pa.string(), from_pandas=True).to_pylist()
+
+
+def cell_texts(values: pd.Series) -> list[str]:
+    """Return the `cell_text` of each cell."""
+    texts = _arrow_texts(values)
+    return [cell_text(value) for value in values] if texts is None else texts.to_pylist()
+
+
+def plain_texts(values: pd.Series) -> list[str]:
     """Return cells as text: "" where one is missing, whole numbers (3.0) without a point ("3")."""
-    texts = [cell_text(value) for value in values]
-    return [text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text for text in texts]
+    texts = _arrow_texts(values)
+    if texts is not None and not _any_like(texts, _FLOAT_LABEL):
+        return texts.to_pylist()
+    cells = cell_texts(values)
+    return [text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text for text in cells]
+
+
+def _arrow_texts(values: pd.Series) -> Any:
+    """Return what `cell_text` makes of each cell as an Arrow array, fast; None where not all cells are text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if values.dtype.kind not in "OT":
+        return None
+    try:
+        cells = pc.utf8_trim_whitespace(pa.array(values, pa.string(), from_pandas=True))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return pc.if_else(pc.is_in(cells, value_set=pa.array(["nan", "<NA>", None])), "", cells)
+
+
+def _any_like(texts: Any, pattern: re.Pattern[str]) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(texts, f"^({pattern.pattern})$")).as_py())
+
+
+def _file_names(values: pd.Series) -> list[str]:
+    """Return what follows the last slash of each path."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    paths = pc.utf8_rtrim(pa.array(values, pa.string(), from_pandas=True), characters="/")
+    return pc.replace_substring_regex(paths, "(?s)^.*/", "").to_pylist()
 
 
 def _id_text(value: object, row: int, where: str, inexact: int) -> str:

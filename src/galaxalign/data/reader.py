@@ -32,6 +32,7 @@ PIECE = 65_536
 
 _MISSING = ["", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--"]
 _CSV_BLOCK = 4 * 2**20
+_FITS_BLOCK = 2880
 
 _Pieces = Callable[[Sequence[str], Collection[str], int], "Iterator[pd.DataFrame]"]
 
@@ -199,7 +200,8 @@ def _refuse_ragged(path: Path, width: int) -> None:
         for row in rows:
             if row and len(row) != width:
                 raise InputError(
-                    f"{path} has {len(row)} fields in line {rows.line_num}, where the header has {width}; mend that line"
+                    f"{path} has {len(row)} fields in line {rows.line_num}, where the header has {width}; "
+                    "mend that line"
                 )
 
 
@@ -324,11 +326,11 @@ def _open_fits(path: Path) -> TableFile:
             for first in range(0, rows, size):
                 count = min(size, rows - first)
                 header["NAXIS2"] = count
+                block = stream.read(width * count)
+                block += b"\0" * (-len(block) % _FITS_BLOCK)
                 with _quiet_astropy():
-                    piece = kind.fromstring(
-                        header.tostring().encode() + stream.read(width * count), character_as_bytes=True
-                    )
-                    columns = {name: _fits_values(piece, name, name in text) for name in wanted}
+                    piece = kind.fromstring(header.tostring().encode() + block, character_as_bytes=True)
+                    columns = {name: _fits_values(piece, name) for name in wanted}
                 yield pd.DataFrame(columns) if columns else pd.DataFrame(index=range(count))
 
     return TableFile(path, names, units, rows, read)
@@ -343,12 +345,16 @@ def _one_value(column: Any) -> bool:
     return not column.dim and (count is None or count[1] == "1")
 
 
-def _fits_values(piece: Any, name: str, text: bool) -> Any:
+def _fits_values(piece: Any, name: str) -> Any:
     import pandas as pd
 
     values = np.asarray(piece.data.field(name))
     if values.dtype.kind in "SU":
-        return np.array([cell_text(value) for value in values.tolist()], dtype=object)
+        return np.array([_fits_text(value) for value in values.tolist()], dtype=object)
+    if values.dtype.kind == "b":
+        # A zero byte, neither T nor F, is a missing one; astropy makes it False.
+        missing = np.recarray.field(piece.data, name) == 0
+        return pd.arrays.BooleanArray(values, missing) if missing.any() else values
     values = values.astype(values.dtype.newbyteorder("="))
     null = piece.columns[name].null
     if null not in (None, "") and values.dtype.kind in "iu":
@@ -356,6 +362,14 @@ def _fits_values(piece: Any, name: str, text: bool) -> Any:
         if missing.any():
             return pd.arrays.IntegerArray(values, missing)
     return values
+
+
+def _fits_text(value: bytes) -> str:
+    """Return a cell of text: ASCII says the standard, UTF-8 writes astropy, ISO 8859-1 writes TOPCAT."""
+    try:
+        return value.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return value.decode("iso-8859-1").strip()
 
 
 # VOTable --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxalign.data.catalog import Catalog, catalog_file, catalog_rows, read_catalog, short_name
-from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes
+from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes, plain_strings
 from galaxalign.data.reader import PIECE
 from galaxalign.errors import InputError
 
@@ -103,7 +103,7 @@ def scan_catalog(
     with IdHashes() as seen:
         for table in tables(PIECE):
             fingerprint.add(table)
-            seen.add(table["id_str"].tolist())
+            seen.add(plain_strings(table["id_str"]))
             rows += len(table)
         suspects = seen.repeated()
     if not rows:
@@ -122,8 +122,8 @@ def scan_catalog(
 def _ids_among(tables: Iterator[pd.DataFrame], suspects: np.ndarray) -> Iterator[str]:
     """Yield the ids whose hash is a suspect."""
     for table in tables:
-        ids = table["id_str"].to_numpy()
-        yield from ids[np.isin(hashes(ids), suspects)]
+        ids = plain_strings(table["id_str"])
+        yield from (ids[row] for row in np.flatnonzero(np.isin(hashes(ids), suspects)))
 
 
 def _slices(whole: Catalog, size: int) -> Iterator[Catalog]:

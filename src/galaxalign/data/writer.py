@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["TableWriter"]
+__all__ = ["TableWriter", "described"]
 
 _GROUP = 65_536
 _BLOCK = 2880
@@ -107,11 +107,12 @@ class TableWriter:
         import pyarrow as pa
 
         if self._kind != ".parquet":
-            words = [name for name in frame.columns if frame[name].dtype == object]
-            frame = frame.assign(**{name: [cell_text(value) or None for value in frame[name]] for name in words})
+            frame = frame.copy(deep=False)
+            for name in [name for name in frame.columns if frame[name].dtype == object]:
+                frame[name] = np.array([cell_text(value) or None for value in frame[name]], dtype=object)
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
         if self._schema is None:
-            self._schema = pa.schema([_described(entry) for entry in table.schema])
+            self._schema = pa.schema([described(entry) for entry in table.schema])
         table = table.cast(self._schema)
         if self._kind != ".parquet":
             self._measure(table)
@@ -187,7 +188,7 @@ def _open_text(path: Path, *, packed: bool) -> IO[str]:
     return io.TextIOWrapper(gzip.GzipFile("", "wb", fileobj=path.open("wb"), mtime=0), encoding="utf-8", newline="")
 
 
-def _described(entry: pa.Field) -> pa.Field:
+def described(entry: pa.Field) -> pa.Field:
     """Return a column with its unit, UCD and description; large_string, which pandas prefers, as string."""
     import pyarrow as pa
 
