@@ -207,7 +207,8 @@ def test_the_map_has_a_place_for_every_galaxy_that_could_be_read(trained, survey
 def test_verbs_take_a_table_with_other_names_of_columns_and_write_in_pieces(trained, survey, tmp_path, monkeypatch):
     whole = CatalogScan.pieces
     monkeypatch.setattr(CatalogScan, "pieces", lambda self: whole(self, 30))
-    frame = pd.read_csv(survey, dtype=str).assign(RA=1.5, DEC=-1.5).rename(columns={"id_str": "objid", "label": "kind"})
+    frame = pd.read_csv(survey, dtype=str).rename(columns={"id_str": "objid", "label": "kind"})
+    frame = frame.assign(RA=np.arange(len(frame)) / 2, DEC=-1.5)
     other = write_table(frame, survey.parent / "other.fits")
     columns = {"id_str": "objid", "label": "kind"}
     expected = classify(catalog=survey, model=trained)
@@ -220,7 +221,7 @@ def test_verbs_take_a_table_with_other_names_of_columns_and_write_in_pieces(trai
     path = embed(catalog=other, model=trained, columns=columns, out=tmp_path / "e.parquet")
     embedded = Embeddings.read(path)
     assert embedded.ids == expected["id_str"].tolist()
-    assert (embedded.columns["ra"] == 1.5).all()
+    assert (embedded.columns["ra"] == frame["RA"]).all()
     assert embedded.columns["label"].tolist() == frame["kind"].fillna("").tolist()
     parts = split(catalogs=[other], columns=columns, out=tmp_path / "s.parquet")
     assert evaluate(catalog=other, model=trained, columns=columns, split=parts)["n"] > 0

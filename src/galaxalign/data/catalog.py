@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from galaxalign.data.arrow import MISSING
 from galaxalign.data.columns import degrees_per
 from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
 from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
@@ -38,8 +39,7 @@ __all__ = [
 
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
 _TEXT_COLUMNS = ("id_str", "file_loc", "label")
-# How tables that have no other way say that a label is missing.
-_NO_LABEL = frozenset(("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--"))
+_NONE = frozenset(MISSING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +242,7 @@ def catalog_rows(
         table["file_loc"] = np.array(cell_texts(table["file_loc"]), dtype=object)
     if "label" in table:
         labels = plain_texts(table["label"])
-        table["label"] = np.array(["" if text in _NO_LABEL else text for text in labels], dtype=object)
+        table["label"] = np.array(["" if text in _NONE else text for text in labels], dtype=object)
     if units is None:
         return table
     places = [name for name in ("ra", "dec") if name in table]
@@ -267,7 +267,7 @@ def _numbers(values: pd.Series, name: str, where: str, first_row: int) -> np.nda
     texts = plain_texts(values)
     numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64)
     for row in np.flatnonzero(np.isnan(numbers)):
-        if texts[row] not in _NO_LABEL:
+        if texts[row] not in _NONE:
             raise InputError(
                 f"{where} has {name} = {texts[row]!r} in row {first_row + row + 1}, which is no number; give degrees"
             )

@@ -105,8 +105,8 @@ class IdHashes:
         return np.sort(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
     def _repeated_of(self, share: int, passes: int) -> NDArray[np.uint64]:
-        mine = [block[block % np.uint64(passes) == share] for block in self._blocks()]
-        ordered = np.sort(np.concatenate(mine))
+        ordered = np.concatenate([block[block % np.uint64(passes) == share] for block in self._blocks()])
+        ordered.sort()
         return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
     def _blocks(self) -> Iterator[NDArray[np.uint64]]:

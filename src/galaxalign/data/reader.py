@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,21 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from galaxalign.data.arrow import to_frame, typed
 from galaxalign.data.files import TABLE_SUFFIXES, cell_text, table_suffix
+from galaxalign.data.fits_rows import fits_rows, quiet_astropy
 from galaxalign.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 __all__ = ["PIECE", "TableFile", "open_table"]
 
 PIECE = 65_536
 """Rows in a piece, unless said otherwise."""
 
-_MISSING = ["", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--"]
 _CSV_BLOCK = 4 * 2**20
-_FITS_BLOCK = 2880
 
 _Pieces = Callable[[Sequence[str], Collection[str], int], "Iterator[pd.DataFrame]"]
 
@@ -91,7 +88,7 @@ class TableFile:
         if table_suffix(self.path).startswith(".csv"):
             for name in table.columns:
                 if name not in text:
-                    table[name] = _typed(table[name])
+                    table[name] = typed(table[name])
         return table
 
 
@@ -108,7 +105,7 @@ def open_table(path: str | Path) -> TableFile:
         ".csv": _open_csv,
         ".csv.gz": _open_csv,
         ".parquet": _open_parquet,
-        ".fits": _open_fits,
+        ".fits": lambda path: TableFile(path, *fits_rows(path)),
         ".vot": _open_votable,
     }
     kind = table_suffix(path)
@@ -166,7 +163,7 @@ def _open_csv(path: Path) -> TableFile:
                     if first:  # the header, which was given names of its own above
                         batch, first = batch.slice(1), False
                     for start in range(0, len(batch), size):
-                        yield _frame(pa.Table.from_batches([batch.slice(start, size)]), ())
+                        yield to_frame(pa.Table.from_batches([batch.slice(start, size)]), ())
         except pa.ArrowInvalid as error:
             _refuse_ragged(path, len(names))
             raise error
@@ -205,28 +202,6 @@ def _refuse_ragged(path: Path, width: int) -> None:
                 )
 
 
-def _typed(column: pd.Series) -> pd.Series:
-    """Return a column of text as integers, floats or booleans where all its cells are such."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    cells = pc.utf8_trim_whitespace(pa.array(column.to_numpy(dtype=object), pa.string(), from_pandas=True))
-    cells = pc.if_else(pc.is_in(cells, value_set=pa.array(_MISSING)), pa.scalar(None, pa.string()), cells)
-    if cells.null_count == len(cells):
-        return pd.Series(np.full(len(cells), np.nan), index=column.index)
-    for kind in (pa.int64(), pa.uint64(), pa.float64()):
-        try:
-            return _series(cells.cast(kind)).set_axis(column.index)
-        except pa.ArrowInvalid:
-            continue
-    words = pc.utf8_lower(cells)
-    if pc.all(pc.is_in(words.drop_null(), value_set=pa.array(["true", "false"]))).as_py():
-        return _series(pc.equal(words, "true")).set_axis(column.index)
-    missing = np.asarray(cells.is_null())
-    return column.astype(object).where(~missing, None)
-
-
 # Parquet --------------------------------------------------------------------------------------------------
 
 
@@ -249,7 +224,7 @@ def _open_parquet(path: Path) -> TableFile:
                     for batch in file.iter_batches(size, row_groups=[group], columns=list(wanted)):
                         table = pa.Table.from_batches([batch])
                         table.validate(full=True)
-                        yield _frame(table, text)
+                        yield to_frame(table, text)
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     raise InputError(
                         f"{path} is damaged in row group {group + 1} of {file.num_row_groups}, rows {first + 1} to "
@@ -261,124 +236,13 @@ def _open_parquet(path: Path) -> TableFile:
     return TableFile(path, schema.names, units, rows, read)
 
 
-def _frame(table: pa.Table, text: Collection[str]) -> pd.DataFrame:
-    """Return an Arrow table as a pandas one in which integers stay integers, missing ones beside them or not."""
-    import pandas as pd
-    import pyarrow as pa
-
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        # Where a value is missing pandas would make floats of whole numbers, and ids would lose digits.
-        if name in text and pa.types.is_integer(column.type):
-            column = column.cast(pa.string())
-        columns[name] = _series(column)
-    return pd.DataFrame(columns) if columns else pd.DataFrame(index=range(len(table)))
-
-
-def _series(column: Any) -> pd.Series:
-    import pandas as pd
-    import pyarrow as pa
-
-    sizes = {8: "Int8", 16: "Int16", 32: "Int32", 64: "Int64"}
-    if pa.types.is_integer(column.type) and column.null_count:
-        kind = ("U" if pa.types.is_unsigned_integer(column.type) else "") + sizes[column.type.bit_width]
-        missing = np.asarray(column.is_null())
-        values = np.asarray(column.fill_null(0))
-        return pd.Series(pd.arrays.IntegerArray(values.astype(kind.lower()), missing), dtype=kind)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return pd.Series(np.asarray(column.to_numpy(zero_copy_only=False), dtype=object), dtype=object)
-    return pd.Series(column.to_pandas())
-
-
-# FITS -----------------------------------------------------------------------------------------------------
-
-
-def _open_fits(path: Path) -> TableFile:
-    from astropy.io import fits
-
-    with _quiet_astropy(), fits.open(path, memmap=True) as file:
-        tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
-        if not tables:
-            raise InputError(f"{path} cannot be read as .fits (it holds no table); give a FITS file with a table")
-        hdu = tables[0]
-        header, start, kind = hdu.header.copy(), hdu.fileinfo()["datLoc"], type(hdu)
-        width, rows = int(header["NAXIS1"]), int(header["NAXIS2"])
-        single = [column for column in hdu.columns if _one_value(column)]
-        names = [column.name for column in single]
-        units = {column.name: str(column.unit) for column in single if column.unit}
-        if path.stat().st_size < start + width * rows:
-            there = max(0, path.stat().st_size - start) // width
-            raise InputError(
-                f"{path} cannot be read as .fits (it is cut short: {there} of {rows} rows are there); fetch it again"
-            )
-    # The heap of variable-length columns, which are left out, follows the rows and is never read.
-    for keyword in ("THEAP", "CHECKSUM", "DATASUM"):
-        header.remove(keyword, ignore_missing=True)
-    header["PCOUNT"] = 0
-
-    def read(wanted: Sequence[str], text: Collection[str], size: int) -> Iterator[pd.DataFrame]:
-        import pandas as pd
-
-        with path.open("rb") as stream:
-            stream.seek(start)
-            for first in range(0, rows, size):
-                count = min(size, rows - first)
-                header["NAXIS2"] = count
-                block = stream.read(width * count)
-                block += b"\0" * (-len(block) % _FITS_BLOCK)
-                with _quiet_astropy():
-                    piece = kind.fromstring(header.tostring().encode() + block, character_as_bytes=True)
-                    columns = {name: _fits_values(piece, name) for name in wanted}
-                yield pd.DataFrame(columns) if columns else pd.DataFrame(index=range(count))
-
-    return TableFile(path, names, units, rows, read)
-
-
-def _one_value(column: Any) -> bool:
-    """Tell whether a FITS column holds one value in each row."""
-    form = str(column.format)
-    if re.match(r"\d*[PQX]", form):
-        return False
-    count = re.match(r"(\d+)[LBIJKEDCM]", form)
-    return not column.dim and (count is None or count[1] == "1")
-
-
-def _fits_values(piece: Any, name: str) -> Any:
-    import pandas as pd
-
-    values = np.asarray(piece.data.field(name))
-    if values.dtype.kind in "SU":
-        return np.array([_fits_text(value) for value in values.tolist()], dtype=object)
-    if values.dtype.kind == "b":
-        # A zero byte, neither T nor F, is a missing one; astropy makes it False.
-        missing = np.recarray.field(piece.data, name) == 0
-        return pd.arrays.BooleanArray(values, missing) if missing.any() else values
-    values = values.astype(values.dtype.newbyteorder("="))
-    null = piece.columns[name].null
-    if null not in (None, "") and values.dtype.kind in "iu":
-        missing = values == int(null)
-        if missing.any():
-            return pd.arrays.IntegerArray(values, missing)
-    return values
-
-
-def _fits_text(value: bytes) -> str:
-    """Return a cell of text: ASCII says the standard, UTF-8 writes astropy, ISO 8859-1 writes TOPCAT."""
-    try:
-        return value.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        return value.decode("iso-8859-1").strip()
-
-
 # VOTable --------------------------------------------------------------------------------------------------
 
 
 def _open_votable(path: Path) -> TableFile:
     from astropy.table import Table
 
-    with _quiet_astropy():
+    with quiet_astropy():
         table = Table.read(path, format="votable", use_names_over_ids=True)
     names = [name for name in table.colnames if table[name].ndim == 1]
     units = {name: str(table[name].unit) for name in names if table[name].unit}
@@ -401,13 +265,3 @@ def _votable_cell(value: object) -> object:
     if isinstance(value, bytes):
         return cell_text(value)
     return value if isinstance(value, str | bool) else None if cell_text(value) == "" else value
-
-
-@contextmanager
-def _quiet_astropy() -> Iterator[None]:
-    from astropy.utils.exceptions import AstropyWarning
-
-    with warnings.catch_warnings():
-        # Units and conventions that astropy would rather see otherwise do not touch ids and labels.
-        warnings.simplefilter("ignore", AstropyWarning)
-        yield
