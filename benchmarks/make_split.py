@@ -25,7 +25,7 @@ VOTES = "votes/gz2_stripe82_votes.csv.gz"
 def catalogs(data: Path) -> list[Catalog]:
     """Return the catalogues below the folder of shared galaxies."""
     images = [read_catalog(data / source / "catalog.csv") for source in SOURCES]
-    votes = read_catalog(data / VOTES, require=("id_str",), columns={"objid": "id_str"})
+    votes = read_catalog(data / VOTES, require=("id_str",), columns={"id_str": "objid"})
     return [*images, votes]
 
 

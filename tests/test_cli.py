@@ -25,6 +25,7 @@ import galaxalign
 from galaxalign import cli
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.search import Entry
+from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
 
 VERBS = (
@@ -245,7 +246,11 @@ def test_classify_prints_csv_in_a_pipe_and_counts_beside_a_file(
             "status": ["ok", "truncated"],
         }
     )
-    monkeypatch.setattr(galaxalign, "classify", lambda **arguments: frame)
+
+    def classify(out: Path | None, **arguments: object) -> pd.DataFrame | Path:
+        return frame if out is None else write_table(frame, out)
+
+    monkeypatch.setattr(galaxalign, "classify", classify)
     piped = run("classify", "catalog.csv", "--model", "m")
     assert pd.read_csv(io.StringIO(piped.stdout), dtype={"id_str": str})["id_str"].tolist() == [
         NINETEEN_DIGITS,
@@ -256,6 +261,26 @@ def test_classify_prints_csv_in_a_pipe_and_counts_beside_a_file(
         ["merger", "1"],
         ["(could", "not", "be", "read)", "1"],
     ]
+
+
+@pytest.mark.parametrize("verb", ["train", "classify", "evaluate", "embed", "split"])
+def test_columns_are_renamed_new_name_first(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def heard(**arguments: Any) -> None:
+        given.update(arguments)
+        raise InputError("heard")
+
+    monkeypatch.setattr(galaxalign, verb, heard)
+    catalog = ["--catalog", "c.csv", "--taxonomy", "efigi"] if verb == "train" else ["c.csv"]
+    model = [] if verb in ("train", "split") else ["--model", "m"]
+    common = [verb, *catalog, *model, "--out", "o.parquet"]
+    assert run(*common, "--columns", "id_str=objid, ra=RA").exit_code == 1
+    assert given["columns"] == {"id_str": "objid", "ra": "RA"}
+    assert run(*common).exit_code == 1
+    assert given["columns"] is None
+    for wrong in ("objid", "id_str=", "=objid", "ra=RA,ra=RA2"):
+        assert run(*common, "--columns", wrong).exit_code == 2
 
 
 @pytest.fixture

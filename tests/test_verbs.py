@@ -12,6 +12,8 @@ from PIL import Image
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
+from galaxalign.data.scan import CatalogScan
+from galaxalign.data.tables import read_table, write_table
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import load_taxonomy
@@ -77,7 +79,8 @@ def trained(survey, start, tmp_path):
 
 def test_a_trained_model_classifies_its_test_part_and_says_what_it_could_not_read(trained, survey, tmp_path):
     out = tmp_path / "predictions.csv"
-    table = classify(catalog=survey, model=trained, out=out)
+    table = classify(catalog=survey, model=trained)
+    assert classify(catalog=survey, model=trained, out=out) == out
     assert list(table.columns) == ["id_str", "label", *(f"probability_{n}" for n in NAMES), "status"]
     saved = pd.read_csv(out, dtype={"id_str": str}).set_index("id_str")
     assert saved.index[0] == "5888489015273000000"
@@ -199,6 +202,29 @@ def test_the_map_has_a_place_for_every_galaxy_that_could_be_read(trained, survey
     assert len(table) == 80
     assert np.isfinite(table[["x", "y"]].to_numpy()).all()
     assert (tmp_path / "map.png").stat().st_size > 5000
+
+
+def test_verbs_take_a_table_with_other_names_of_columns_and_write_in_pieces(trained, survey, tmp_path, monkeypatch):
+    whole = CatalogScan.pieces
+    monkeypatch.setattr(CatalogScan, "pieces", lambda self: whole(self, 30))
+    frame = pd.read_csv(survey, dtype=str).rename(columns={"id_str": "objid", "label": "kind"})
+    frame = frame.assign(RA=np.arange(len(frame)) / 2, DEC=-1.5)
+    other = write_table(frame, survey.parent / "other.fits")
+    columns = {"id_str": "objid", "label": "kind"}
+    expected = classify(catalog=survey, model=trained)
+    for suffix in (".parquet", ".fits", ".vot", ".csv.gz"):
+        out = classify(catalog=other, model=trained, columns=columns, out=tmp_path / f"p{suffix}")
+        found = read_table(out, text_columns=("id_str",))
+        assert found["id_str"].tolist() == expected["id_str"].tolist()
+        assert found["label"].fillna("").tolist() == expected["label"].tolist()
+        np.testing.assert_allclose(found[f"probability_{NAMES[0]}"], expected[f"probability_{NAMES[0]}"], rtol=1e-4)
+    path = embed(catalog=other, model=trained, columns=columns, out=tmp_path / "e.parquet")
+    embedded = Embeddings.read(path)
+    assert embedded.ids == expected["id_str"].tolist()
+    assert (embedded.columns["ra"] == frame["RA"]).all()
+    assert embedded.columns["label"].tolist() == frame["kind"].fillna("").tolist()
+    parts = split(catalogs=[other], columns=columns, out=tmp_path / "s.parquet")
+    assert evaluate(catalog=other, model=trained, columns=columns, split=parts)["n"] > 0
 
 
 def test_another_taxonomy_is_classified_by_words(trained, survey):

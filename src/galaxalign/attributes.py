@@ -177,7 +177,7 @@ def _defined(taxonomy: Taxonomy, row: Mapping[str, Any], smooth: bool) -> Iterat
 def _number(columns: Mapping[str, Any], name: str) -> float | None:
     """Return a value of the row, None where it is undefined."""
     value = columns.get(name.lower())
-    if value is None:
+    if value is None or str(value) == "<NA>":  # what pandas calls a missing integer
         return None
     try:
         number = float(value)

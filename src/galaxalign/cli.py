@@ -49,6 +49,19 @@ def _try_next(*commands: list[str]) -> None:
         print(f"  {shlex.join(command)}")
 
 
+def _mapping(text: str) -> dict[str, str]:
+    """Read "id_str=objid,ra=RA"."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    columns = {new.strip(): old.strip() for new, _, old in pairs}
+    if not all(columns) or not all(columns.values()) or len(columns) < len(pairs):
+        raise typer.BadParameter(f"{text!r} is not of the form NEW=OLD,NEW=OLD, as id_str=objid,ra=RA")
+    return columns
+
+
+def _columns_again(columns: dict[str, str] | None) -> list[str]:
+    return ["--columns", ",".join(f"{new}={old}" for new, old in columns.items())] if columns else []
+
+
 app = typer.Typer(
     cls=_Polite,
     no_args_is_help=True,
@@ -60,6 +73,10 @@ app = typer.Typer(
 Catalog = Annotated[
     str,
     typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; or a folder or glob of images."),
+]
+Columns = Annotated[
+    dict | None,
+    typer.Option("--columns", parser=_mapping, metavar="NEW=OLD,...", help="Rename columns: id_str=objid,ra=RA."),
 ]
 Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train.")]
 OtherTaxonomy = Annotated[str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")]
@@ -102,6 +119,7 @@ def train(
     symbols: Annotated[
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
     ] = None,
+    columns: Columns = None,
     seed: Seed = 0,
     device: Device = None,
     quiet: Quiet = False,
@@ -118,14 +136,16 @@ def train(
         seed=seed,
         share=share,
         symbols=symbols,
+        columns=columns,
         device=device,
         quiet=quiet,
     )
     print(f"The model is in {folder}.")
     parts = str(split or folder / "split.parquet")
+    again = [catalog, *_columns_again(columns), "--model", str(folder)]
     _try_next(
-        ["galaxalign", "evaluate", catalog, "--model", str(folder), "--split", parts, "--part", "test"],
-        ["galaxalign", "embed", catalog, "--model", str(folder), "--out", "embeddings.parquet"],
+        ["galaxalign", "evaluate", *again, "--split", parts, "--part", "test"],
+        ["galaxalign", "embed", *again, "--out", "embeddings.parquet"],
         ["galaxalign", "search", "embeddings.parquet", "--text", "a barred spiral galaxy"],
     )
 
@@ -136,6 +156,7 @@ def classify(
     *,
     model: Model,
     taxonomy: OtherTaxonomy = None,
+    columns: Columns = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Table of predictions (.parquet .csv .fits .vot); else CSV to a pipe."),
@@ -144,12 +165,14 @@ def classify(
     quiet: Quiet = False,
 ) -> None:
     """Say what each galaxy is, and how sure that is."""
-    frame = galaxalign.classify(catalog=catalog, model=model, taxonomy=taxonomy, out=out, device=device, quiet=quiet)
+    answer = galaxalign.classify(
+        catalog=catalog, model=model, taxonomy=taxonomy, columns=columns, out=out, device=device, quiet=quiet
+    )
     if out is None:
-        console.print_predictions(frame)
+        console.print_predictions(answer)
     else:
-        console.print_counts(frame)
-        print(f"The predictions are in {out}.")
+        console.print_counts(answer)
+        print(f"The predictions are in {answer}.")
 
 
 @app.command()
@@ -163,6 +186,7 @@ def evaluate(
         typer.Option("--split", help="Saved split. Left out: all that the model was not trained or chosen on."),
     ] = None,
     part: Annotated[str, typer.Option("--part", help="Part of the split: train, validation or test.")] = "test",
+    columns: Columns = None,
     out: Annotated[Path | None, typer.Option("--out", help="metrics.json with per-class figures.")] = None,
     device: Device = None,
     quiet: Quiet = False,
@@ -174,6 +198,7 @@ def evaluate(
         taxonomy=taxonomy,
         split=split,
         part=part,
+        columns=columns,
         out=out,
         device=device,
         quiet=quiet,
@@ -187,11 +212,12 @@ def embed(
     *,
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Embeddings file (.parquet).")],
+    columns: Columns = None,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn each galaxy into a vector, once; search and maps then need no images."""
-    path = galaxalign.embed(catalog=catalog, model=model, out=out, device=device, quiet=quiet)
+    path = galaxalign.embed(catalog=catalog, model=model, out=out, columns=columns, device=device, quiet=quiet)
     print(f"The embeddings are in {path}.")
     _try_next(
         ["galaxalign", "search", str(path), "--text", "a barred spiral galaxy"],
@@ -292,10 +318,11 @@ def split(
         tuple[float, float, float], typer.Option("--fractions", help="Shares of train, validation, test.")
     ] = (0.7, 0.1, 0.2),
     group: Annotated[str | None, typer.Option("--group", help="Column whose equal values stay together.")] = None,
+    columns: Columns = None,
     seed: Seed = 0,
 ) -> None:
     """Divide catalogues into train, validation and test, the same galaxy always in the same part."""
-    path = galaxalign.split(catalogs=catalogs, out=out, fractions=fractions, group=group, seed=seed)
+    path = galaxalign.split(catalogs=catalogs, out=out, fractions=fractions, group=group, columns=columns, seed=seed)
     console.print_split(galaxalign.read_split(path))
     print(f"The split is in {path}.")
 

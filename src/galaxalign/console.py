@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -130,13 +131,18 @@ def print_predictions(frame: pd.DataFrame) -> None:
         print(f"the first {_SHOWN} of {len(frame)} galaxies; write all of them with --out predictions.parquet")
 
 
-def print_counts(frame: pd.DataFrame) -> None:
-    """Print how many galaxies were given to each class and how many could not be read."""
-    read = frame["status"] == "ok"
-    counts = frame.loc[read, "label"].value_counts()
-    rows = [(str(label), str(count)) for label, count in counts.items()]
-    if not read.all():
-        rows.append(("(could not be read)", str((~read).sum())))
+def print_counts(predictions: Path) -> None:
+    """Print how many galaxies of a file of predictions are in each class, and how many could not be read."""
+    from galaxalign.data.reader import open_table
+
+    counts: Counter[str] = Counter()
+    for piece in open_table(predictions).pieces(["label", "status"], text=("label", "status")):
+        read = piece["status"] == "ok"
+        counts.update(piece["label"].where(read, "(could not be read)").tolist())
+    failed = counts.pop("(could not be read)", 0)
+    rows = [(label, str(count)) for label, count in counts.most_common()]
+    if failed:
+        rows.append(("(could not be read)", str(failed)))
     print_table({"label": "left", "galaxies": "right"}, rows)
 
 

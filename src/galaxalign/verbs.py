@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,12 @@ from galaxalign.analysis.projection import map_figure
 from galaxalign.analysis.projection import project as project_vectors
 from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.benchmark.metrics import evaluate_predictions
-from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
+from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import decode, frame
+from galaxalign.data.scan import scan_catalog
 from galaxalign.data.splits import make_split, read_split
 from galaxalign.data.tables import write_json
+from galaxalign.data.writer import TableWriter
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, load_model
 from galaxalign.encoders.load import default_device
@@ -31,19 +33,45 @@ from galaxalign.training.run import catalog_labels
 
 __all__ = ["classify", "embed", "evaluate", "project", "search", "split", "symbols"]
 
+# A look-up for the same column in every verb: {"id_str": "objid"}, new name first.
+Columns = Mapping[str, str] | None
+
 _CARRIED = ("label", "ra", "dec")
 
 
+@overload
 def classify(
     *,
     catalog: str | Path,
     model: str | Path,
     taxonomy: str | Path | None = None,
+    columns: Columns = None,
+    out: None = None,
+    device: str | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame: ...
+@overload
+def classify(
+    *,
+    catalog: str | Path,
+    model: str | Path,
+    taxonomy: str | Path | None = None,
+    columns: Columns = None,
+    out: str | Path,
+    device: str | None = None,
+    quiet: bool = False,
+) -> Path: ...
+def classify(
+    *,
+    catalog: str | Path,
+    model: str | Path,
+    taxonomy: str | Path | None = None,
+    columns: Columns = None,
     out: str | Path | None = None,
     device: str | None = None,
     quiet: bool = False,
-) -> pd.DataFrame:
-    """Return the class probabilities of every galaxy of a catalogue, a folder or a glob of images.
+) -> pd.DataFrame | Path:
+    """Give the class probabilities of every galaxy of a catalogue, a folder or a glob of images.
 
     Parameters
     ----------
@@ -52,14 +80,16 @@ def classify(
         Folder of a trained model.
     taxonomy : str or path, optional
         Classes other than the model's own are told apart by words alone, not calibrated.
+    columns : mapping, optional
+        What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     out : path, optional
-        Where to save them: .csv, .parquet, .fits or .vot.
+        Where to write them as they come, in constant memory: .csv, .csv.gz, .parquet, .fits or .vot.
     device : str, optional
     quiet : bool
 
     Returns
     -------
-    DataFrame
+    DataFrame, or Path with `out`
         `id_str`, `label`, `probability_<class>` for each class, `status`; a picture that could not be read
         has no label, and its status says why.
 
@@ -69,24 +99,30 @@ def classify(
         Something about the input is at fault.
     """
     if out is not None:
-        check_output(out)
-    source = read_catalog(catalog)
+        check_output(out, suffixes=TABLE_SUFFIXES)
+    source = scan_catalog(catalog, columns=columns, quiet=quiet)
     loaded = load_model(model, device=default_device(device))
     scheme, classifier = _classifier(loaded, taxonomy)
-    _, probabilities, statuses = _predict(loaded, source, scheme, classifier, quiet=quiet)
-    good = np.array([status == "ok" for status in statuses])
-    names = np.array(scheme.class_names, dtype=object)
-    table = pd.DataFrame({"id_str": source.ids})
-    table["label"] = np.where(good, names[probabilities.argmax(1)], "")
-    for column, name in enumerate(scheme.class_names):
-        table[f"probability_{name}"] = np.where(good, probabilities[:, column], np.nan).astype(np.float32)
-    table["status"] = statuses
-    if out is not None:
-        write_table(table, out, metadata=_origin(loaded, scheme, classifier))
-    failed = int((~good).sum())
+    failed = 0
+
+    def tables() -> Iterator[pd.DataFrame]:
+        nonlocal failed
+        with progress("looking", len(source), quiet=quiet) as done:
+            for piece in source.pieces():
+                _, probabilities, statuses = _predict(loaded, piece, scheme, classifier, done)
+                failed += sum(status != "ok" for status in statuses)
+                yield _predictions(piece.ids, probabilities, statuses, scheme)
+
+    if out is None:
+        answer: pd.DataFrame | Path = pd.concat(tables(), ignore_index=True)
+    else:
+        with TableWriter(out, metadata=_origin(loaded, scheme, classifier)) as writer:
+            for table in tables():
+                writer.write(table)
+        answer = writer.path
     if failed:
-        note(f"{failed} of {len(table)} images could not be read; column status says why", quiet=quiet)
-    return table
+        note(f"{failed} of {len(source)} images could not be read; column status says why", quiet=quiet)
+    return answer
 
 
 def evaluate(
@@ -96,6 +132,7 @@ def evaluate(
     taxonomy: str | Path | None = None,
     split: str | Path | None = None,
     part: str = "test",
+    columns: Columns = None,
     out: str | Path | None = None,
     device: str | None = None,
     quiet: bool = False,
@@ -113,6 +150,8 @@ def evaluate(
     taxonomy : str or path, optional
     split : path, optional
     part : {"test", "validation", "train"}
+    columns : mapping, optional
+        What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     out : path, optional
         metrics.json.
     device : str, optional
@@ -125,7 +164,7 @@ def evaluate(
     """
     if out is not None:
         check_output(out)
-    whole = read_catalog(catalog)
+    whole = read_catalog(catalog, columns=columns, quiet=quiet)
     loaded = load_model(model, device=default_device(device))
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
@@ -154,7 +193,8 @@ def evaluate(
     rows = rows[labels[rows] >= 0]
     if not len(rows):
         raise InputError(f"no galaxy of {catalog} to evaluate has a label of {scheme.name}")
-    vectors, probabilities, statuses = _predict(loaded, whole.select(rows), scheme, classifier, quiet=quiet)
+    with progress("looking", len(rows), quiet=quiet) as done:
+        vectors, probabilities, statuses = _predict(loaded, whole.select(rows), scheme, classifier, done)
     good = np.array([status == "ok" for status in statuses])
     if not good.any():
         raise InputError(f"none of the {len(rows)} images of {catalog} could be read; the first: {statuses[0]}")
@@ -177,6 +217,7 @@ def embed(
     catalog: str | Path,
     model: str | Path,
     out: str | Path,
+    columns: Columns = None,
     device: str | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -188,26 +229,28 @@ def embed(
     model : path
     out : path
         .parquet; columns `id_str`, `embedding`, `status`, and `label`, `image_path`, `ra`, `dec` where known.
+    columns : mapping, optional
+        What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     device : str, optional
     quiet : bool
     """
     check_output(out, suffixes=(".parquet",))
-    source = read_catalog(catalog)
+    source = scan_catalog(catalog, columns=columns, quiet=quiet)
     loaded = load_model(model, device=default_device(device))
-    ids, paths = source.ids, source.paths()
-    carried = {name: source.table[name].to_numpy() for name in _CARRIED if name in source.table and name != "file_loc"}
-    carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
-    failed = 0
+    mirror, failed = not loaded.taxonomy.handed, 0
     with (
         progress("embedding", len(source), quiet=quiet) as done,
         EmbeddingWriter(out, dimension=loaded.encoder.dimension, metadata=about) as writer,
     ):
-        for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=not loaded.taxonomy.handed):
-            columns = {name: values[rows] for name, values in carried.items()}
-            writer.write(ids[rows], vectors, statuses, columns)
-            failed += sum(status != "ok" for status in statuses)
-            done(len(statuses))
+        for piece in source.pieces():
+            ids, paths = piece.ids, piece.paths()
+            carried = {name: piece.table[name].to_numpy() for name in _CARRIED if name in piece.table}
+            carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
+            for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=mirror):
+                writer.write(ids[rows], vectors, statuses, {name: values[rows] for name, values in carried.items()})
+                failed += sum(status != "ok" for status in statuses)
+                done(len(statuses))
     if failed:
         note(f"{failed} of {len(source)} images could not be read; column status says why", quiet=quiet)
     return Path(out)
@@ -321,6 +364,7 @@ def split(
     out: str | Path,
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     group: str | None = None,
+    columns: Columns = None,
     seed: int = 0,
 ) -> Path:
     """Divide one or more catalogues into train, validation and test, by galaxy, and save that.
@@ -333,12 +377,14 @@ def split(
     fractions : three floats
     group : str, optional
         Column that says which rows are one galaxy, beside id and position.
+    columns : mapping, optional
+        What columns are to be called, in each of the catalogues, new name first: {"id_str": "objid"}.
     seed : int
     """
     check_output(out, suffixes=(".parquet",))
     # One table without ids is known by its row numbers; those of two tables would be taken for one galaxy.
     required = ("id_str",) if len(catalogs) > 1 else ()
-    sources = [read_catalog(path, require=required) for path in catalogs]
+    sources = [read_catalog(path, require=required, columns=columns) for path in catalogs]
     return make_split(*sources, fractions=fractions, group_column=group, seed=seed).write(out)
 
 
@@ -376,18 +422,30 @@ def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, Cl
 
 
 def _predict(
-    model: Model, catalog: Catalog, scheme: Taxonomy, classifier: ClassifierChoice, *, quiet: bool
+    model: Model, catalog: Catalog, scheme: Taxonomy, classifier: ClassifierChoice, done: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return vectors (N, D), probabilities (N, K) and statuses of a catalogue."""
     mirror = not (model.taxonomy.handed or scheme.handed)
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
-    with progress("looking", len(catalog), quiet=quiet) as done:
-        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
-            vectors[rows] = part
-            statuses += found
-            done(len(found))
+    for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
+        vectors[rows] = part
+        statuses += found
+        done(len(found))
     return vectors, classifier.predict_proba(vectors), statuses
+
+
+def _predictions(
+    ids: Sequence[str], probabilities: np.ndarray, statuses: Sequence[str], scheme: Taxonomy
+) -> pd.DataFrame:
+    """Return the table of predictions; without label and probabilities where the image could not be read."""
+    good = np.array([status == "ok" for status in statuses])
+    names = np.array(scheme.class_names, dtype=object)
+    table = pd.DataFrame({"id_str": ids, "label": np.where(good, names[probabilities.argmax(1)], "")})
+    for column, name in enumerate(scheme.class_names):
+        table[f"probability_{name}"] = np.where(good, probabilities[:, column], np.nan).astype(np.float32)
+    table["status"] = statuses
+    return table
 
 
 def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> dict[str, str]:

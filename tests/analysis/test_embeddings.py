@@ -61,7 +61,8 @@ def test_pieces_make_the_same_file_as_a_whole(tmp_path: Path) -> None:
     read = Embeddings.read(path)
     np.testing.assert_array_equal(read.vectors, Embeddings.read(whole.write(tmp_path / "w.parquet")).vectors)
     assert read.columns["label"].tolist() == whole.columns["label"].tolist()
-    assert pq.ParquetFile(path).num_row_groups == 2
+    # Small pieces gather, lest the footer of a large file fill memory.
+    assert pq.ParquetFile(path).num_row_groups == 1
 
 
 def test_a_stopped_run_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:

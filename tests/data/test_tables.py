@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def csv(tmp_path: Path) -> Path:
 def test_metadata_is_kept_where_the_kind_of_file_has_a_place(tmp_path: Path) -> None:
     metadata = {"encoder_fingerprint": "f" * 100}
     parquet = write_table(galaxies(), tmp_path / "t.parquet", metadata=metadata)
-    assert pq.ParquetFile(parquet).schema_arrow.metadata == {b"encoder_fingerprint": b"f" * 100}
+    assert pq.ParquetFile(parquet).schema_arrow.metadata[b"encoder_fingerprint"] == b"f" * 100
     header = fits.getheader(write_table(galaxies(), tmp_path / "t.fits", metadata=metadata), 1)
     assert "".join(header["HISTORY"]) == "encoder_fingerprint = " + "f" * 100
     assert "encoder_fingerprint" in write_table(galaxies(), tmp_path / "t.vot", metadata=metadata).read_text()
@@ -110,8 +111,8 @@ def test_checking_an_output_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_table_and_no_debris(csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = csv.read_bytes()
 
-    def full_disk(self: pd.DataFrame, path: Path, **kwargs: object) -> None:
-        Path(path).write_text("half a ta")
+    def full_disk(self: pd.DataFrame, file: IO[str], **kwargs: object) -> None:
+        file.write("half a ta")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
@@ -127,6 +128,6 @@ def test_text_columns_pass_through_no_number(tmp_path: Path) -> None:
     table = read_table(path, text_columns={"objid"})
     assert table["ObjID"].tolist() == ["0012", "NA"]
     assert table["x"][0] == 12
-    assert np.isnan(table["x"][1])
+    assert pd.isna(table["x"][1])
     with pytest.raises(InputError, match="no table at"):
         read_table(tmp_path / "none.csv")

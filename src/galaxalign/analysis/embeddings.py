@@ -20,12 +20,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from galaxalign.data.votable import parquet_metadata
+from galaxalign.data.writer import described
 from galaxalign.errors import InputError
 
 __all__ = ["EmbeddingWriter", "Embeddings"]
 
 _KEY = b"galaxalign"
 _FORMAT = 1
+_GROUP_BYTES = 64 * 2**20
 _OWN = ("id_str", "embedding", "status")
 # float16 keeps a cosine of unit vectors to about 0.0005; anything further off was never normalised.
 _UNIT_TOLERANCE = 0.01
@@ -155,8 +158,9 @@ class Embeddings:
 class EmbeddingWriter:
     """Write an embeddings file in pieces: constant memory, and nothing at the path until all is there.
 
-    A context manager. Each `write` makes one row group of a temporary file beside ``path``; leaving the block
-    renames it, an exception inside removes it and leaves what stood at ``path`` alone.
+    A context manager. Rows gather into row groups of a temporary file beside ``path`` (64 MB of vectors each: with
+    small ones the file's footer, which stays in memory, would grow with the catalogue); leaving the block renames
+    it, an exception inside removes it and leaves what stood at ``path`` alone.
 
     Parameters
     ----------
@@ -190,6 +194,8 @@ class EmbeddingWriter:
         self._note = json.dumps({**metadata, "format": _FORMAT}).encode()
         self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
+        self._group = max(1024, _GROUP_BYTES // (self._dimension * self._dtype.itemsize))
 
     def __enter__(self) -> Self:
         try:
@@ -221,11 +227,23 @@ class EmbeddingWriter:
         table = self._table(ids, np.asarray(vectors), status or ["ok"] * len(ids), columns or {})
         try:
             if self._writer is None:
-                self._writer = pq.ParquetWriter(self._part, table.schema, compression="zstd")
-            self._writer.write_table(table)
+                # The first piece fixes the types: a later one that is all integers or all missing follows.
+                schema = pa.schema([described(entry) for entry in table.schema])
+                about = {_KEY.decode(): self._note.decode(), **parquet_metadata(schema, {})}
+                self._writer = pq.ParquetWriter(
+                    self._part, schema.with_metadata(about), compression="zstd", write_page_checksum=True
+                )
+            self._waiting.append(table.cast(self._writer.schema))
+            if sum(map(len, self._waiting)) >= self._group:
+                self._flush()
         except OSError as error:
             raise self._unwritable(error) from error
         self.rows += len(ids)
+
+    def _flush(self) -> None:
+        assert self._writer is not None
+        self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting = []
 
     def __exit__(
         self,
@@ -237,6 +255,8 @@ class EmbeddingWriter:
             if kind is None and self._writer is None:
                 self.write([], np.zeros((0, self._dimension)))
             if self._writer is not None:
+                if kind is None and self._waiting:
+                    self._flush()
                 self._writer.close()
             if kind is None:
                 os.replace(self._part, self.path)
@@ -268,9 +288,7 @@ class EmbeddingWriter:
             "status": pa.array(list(status), pa.string()),
             **{name: pa.array(values) for name, values in columns.items() if name not in _OWN},
         }
-        table = pa.table(data).replace_schema_metadata({_KEY: self._note})
-        # The first piece fixes the types: a later one that happens to be all integers or all missing follows.
-        return table if self._writer is None else table.cast(self._writer.schema)
+        return pa.table(data)
 
 
 def _metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:

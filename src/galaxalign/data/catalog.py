@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import glob
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from galaxalign.data.arrow import MISSING
+from galaxalign.data.columns import degrees_per
+from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
+from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
 from galaxalign.data.images import IMAGE_SUFFIXES
-from galaxalign.data.tables import (
-    TABLE_SUFFIXES,
-    cell_text,
-    check_output,
-    read_table,
-    table_suffix,
-    write_table,
-)
+from galaxalign.data.reader import TableFile, open_table
+from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
+from galaxalign.progress import note
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "Catalog", "as_catalog", "check_output", "read_catalog", "write_table"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "Catalog",
+    "as_catalog",
+    "catalog_file",
+    "catalog_rows",
+    "check_output",
+    "read_catalog",
+    "short_name",
+    "write_table",
+]
 
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
-_TEXT_COLUMNS = ("id_str", "file_loc")
-
-# "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
-_FLOAT_ID = re.compile(r"-?\d+\.0*|-?\d(\.\d+)?[eE]\+\d+")
+_TEXT_COLUMNS = ("id_str", "file_loc", "label")
+_NONE = frozenset(MISSING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +50,15 @@ class Catalog:
     ----------
     table : pandas.DataFrame
         The columns as in the file, except that the known ones (`id_str`, `file_loc`, `label`, `ra`,
-        `dec`) have these very names. Rows are numbered from 0. Not to be changed in place.
+        `dec`) have these very names, ids, images and labels are text ("" where missing), and positions are
+        in degrees. Rows are numbered from 0. Not to be changed in place.
     root : Path
         The folder that `file_loc` is relative to.
     source : str
         A short name: that of the file, or of its folder where the file is called "catalog".
     fingerprint : str
-        sha256 of the ids, labels and image names of the catalogue *as read*: the order of the rows, the
-        kind of file and where it lies make no difference. A selection keeps the fingerprint of its whole.
+        Of the ids, labels and image names of the catalogue *as read*, see `Fingerprint`: the order of the
+        rows, the kind of file and where it lies make no difference. A selection keeps that of its whole.
     """
 
     table: pd.DataFrame
@@ -66,7 +72,7 @@ class Catalog:
     @cached_property
     def ids(self) -> list[str]:
         """The id of each row."""
-        return [str(value) for value in self.table["id_str"]]
+        return plain_strings(self.table["id_str"])
 
     def paths(self) -> list[Path]:
         """Return the image file of each row.
@@ -78,11 +84,11 @@ class Catalog:
         """
         if "file_loc" not in self.table:
             raise InputError(_lacks(self.source, "file_loc", self.table.columns))
-        return [self.root / str(value) for value in self.table["file_loc"]]
+        return [self.root / name for name in plain_strings(self.table["file_loc"])]
 
     def texts(self, column: str) -> list[str]:
         """Return a column as text: "" where it is missing, whole numbers (3.0) without a point ("3")."""
-        return _texts(self.table, column)
+        return plain_texts(self.table[column])
 
     def select(self, rows: ArrayLike) -> Catalog:
         """Return the catalogue of some rows, by a boolean mask or by indices (in their order)."""
@@ -99,8 +105,9 @@ def read_catalog(
     *,
     require: Sequence[str] = ("id_str", "file_loc"),
     columns: Mapping[str, str] | None = None,
+    quiet: bool = False,
 ) -> Catalog:
-    """Read a catalogue.
+    """Read a whole catalogue into memory; `scan_catalog` reads it in pieces.
 
     Parameters
     ----------
@@ -111,29 +118,37 @@ def read_catalog(
         Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
         of the rows, from 0.
     columns : mapping, optional
-        New names for columns of the file, as {"objid": "id_str"}.
+        What columns of the file are to be called, as {"id_str": "objid"}: the new name, then the name in
+        the file. A column of the file that has the new name already is left out.
+    quiet : bool
+        Do not say when positions are converted to degrees.
 
     Returns
     -------
     Catalog
         Ids are text, stripped of blanks and unique; names of columns match without regard to case.
-        Columns that hold several numbers in each row of a FITS table or VOTable are left out.
+        Columns that hold several numbers in each row of a FITS table or VOTable are left out. Positions whose
+        unit (FITS, VOTable, Parquet with units) is another than degrees are converted, which is said.
 
     Raises
     ------
     InputError
         If there is no such catalogue, it cannot be read, has no rows, lacks a required column, has
-        duplicated or missing ids, or ids that lost digits because they were stored as floats.
+        duplicated or missing ids, ids that lost digits because they were stored as floats, or positions in a
+        unit that is none of angle.
     """
     path = Path(source)
     if path.is_dir():
         return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
     if path.is_file():
-        frame = _renamed(path, dict(columns or {}))
-        return as_catalog(frame, root=path.parent, source=_short_name(path), require=require, where=str(path))
+        file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
+        found = file.whole(text=[names[name] for name in _TEXT_COLUMNS if name in names])
+        frame = found[list(names.values())].set_axis(list(names), axis=1)
+        frame = _in_degrees(frame, {name: file.units.get(old, "") for name, old in names.items()}, str(path))
+        return as_catalog(frame, root=path.parent, source=short_name(path), require=require, where=str(path))
     if glob.has_magic(str(source)):
-        found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
-        return _image_catalog(_fixed_part(path), found, f"glob {source}", require)
+        images = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
+        return _image_catalog(_fixed_part(path), images, f"glob {source}", require)
     raise InputError(
         f"there is no catalogue at {source}; give a table ({', '.join(TABLE_SUFFIXES)}), "
         "a folder of images or a glob such as 'images/*.jpg'"
@@ -164,35 +179,99 @@ def as_catalog(
         What errors call the table, if not by its short name.
     """
     where = where or source
-    table = _canonical_columns(table, where).reset_index(drop=True)
-    for name in require:
-        if name not in table:
-            raise InputError(_lacks(where, name, table.columns))
+    names = _column_names([str(name) for name in table.columns], {}, where)
+    _require(names, table.columns, require, where)
     if len(table) == 0:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
+    table = catalog_rows(table.set_axis(list(names), axis=1).reset_index(drop=True), where)
+    check_unique(plain_strings(table["id_str"]), where)
+    fingerprint = Fingerprint()
+    fingerprint.add(table)
+    return Catalog(table, Path(root), source, fingerprint.hexdigest())
+
+
+def catalog_file(
+    path: Path, *, columns: Mapping[str, str] | None, require: Sequence[str], quiet: bool
+) -> tuple[TableFile, dict[str, str]]:
+    """Open the table of a catalogue; return it and, for each column of the catalogue, its name in the file.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be opened, lacks a column, or has positions in a unit that is none of angle.
+    """
+    file = open_table(path)
+    names = _column_names(file.names, dict(columns or {}), str(path))
+    _require(names, file.names, require, str(path))
+    for name in ("ra", "dec"):
+        unit = file.units.get(names.get(name, ""), "")
+        factor = degrees_per(unit, name, str(path))
+        if factor != 1:
+            note(f"{name} of {path} is in {unit}; multiplied by {factor:.8g} to have degrees", quiet=quiet)
+    return file, names
+
+
+def catalog_rows(
+    table: pd.DataFrame, where: str, *, units: Mapping[str, str] | None = None, first_row: int = 0
+) -> pd.DataFrame:
+    """Return rows as a catalogue has them: ids, images and labels as text, positions in degrees.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of a table whose columns have their names in the catalogue already.
+    where : str
+        What errors call the table.
+    units : mapping of str to str, optional
+        Units by column; with them positions become floats.
+    first_row : int
+        The number of the first of these rows in the whole, from 0: for errors, and for ids where there are none.
+
+    Raises
+    ------
+    InputError
+        If an id is missing or lost digits, or a position is no number.
+    """
+    table = table.copy(deep=False)
     if "id_str" in table:
-        # From here on not every whole number is a float of this width, and ids may have lost digits.
-        inexact = 2**24 if table["id_str"].dtype == np.float32 else 2**53
-        ids = [_id_text(value, row, where, inexact) for row, value in enumerate(table["id_str"])]
-        _check_unique(ids, where)
+        ids = id_texts(table["id_str"], where, first_row=first_row)
     else:
-        ids = [str(row) for row in range(len(table))]
+        ids = [str(row) for row in range(first_row, first_row + len(table))]
     table["id_str"] = np.array(ids, dtype=object)
     if "file_loc" in table:
-        table["file_loc"] = np.array([cell_text(value) for value in table["file_loc"]], dtype=object)
-    return Catalog(table, Path(root), source, _fingerprint(table))
+        table["file_loc"] = np.array(cell_texts(table["file_loc"]), dtype=object)
+    if "label" in table:
+        labels = plain_texts(table["label"])
+        table["label"] = np.array(["" if text in _NONE else text for text in labels], dtype=object)
+    if units is None:
+        return table
+    places = [name for name in ("ra", "dec") if name in table]
+    for name in places:
+        table[name] = _numbers(table[name], name, where, first_row)
+    return _in_degrees(table, units, where)
 
 
-def _renamed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Read a table and rename columns of it, matched without regard to case."""
-    wanted = {old.lower(): new for old, new in columns.items()}
-    text = {old for old, new in wanted.items() if new in _TEXT_COLUMNS}
-    frame = read_table(path, text_columns={*_TEXT_COLUMNS, *text})
-    found = {str(name).strip().lower(): name for name in frame.columns}
-    for old in wanted:
-        if old not in found:
-            raise InputError(_lacks(str(path), old, frame.columns))
-    return frame.rename(columns={found[old]: new for old, new in wanted.items()})
+def _in_degrees(table: pd.DataFrame, units: Mapping[str, str], where: str) -> pd.DataFrame:
+    """Return the table with ra and dec converted from other units."""
+    factors = {name: degrees_per(units.get(name, ""), name, where) for name in ("ra", "dec") if name in table}
+    changed = {name: _numbers(table[name], name, where, 0) * factor for name, factor in factors.items() if factor != 1}
+    return table.assign(**changed)
+
+
+def _numbers(values: pd.Series, name: str, where: str, first_row: int) -> np.ndarray:
+    """Return a column as floats, NaN where it is missing."""
+    import pandas as pd
+
+    if values.dtype.kind in "biuf" and not isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+        return values.to_numpy(np.float64)
+    texts = plain_texts(values)
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64)
+    for row in np.flatnonzero(np.isnan(numbers)):
+        if texts[row] not in _NONE:
+            raise InputError(
+                f"{where} has {name} = {texts[row]!r} in row {first_row + row + 1}, which is no number; give degrees"
+            )
+    return numbers
 
 
 def _image_catalog(root: Path, found: Iterable[Path], where: str, require: Sequence[str]) -> Catalog:
@@ -221,7 +300,8 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:fixed]) if fixed else Path()
 
 
-def _short_name(path: Path) -> str:
+def short_name(path: Path) -> str:
+    """Return the name of a table's file without its suffix; that of its folder where the file is called catalog."""
     stem = path.name[: -len(table_suffix(path))]
     return path.resolve().parent.name if stem.lower() == "catalog" else stem
 
@@ -229,68 +309,38 @@ def _short_name(path: Path) -> str:
 def _lacks(where: str, column: str, found: Iterable[object]) -> str:
     names = [str(name) for name in found]
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return f"{where} has no column {column}; its columns are {shown}"
+    return f"{where} has no column {column}; its columns are {shown or 'none with one value in each row'}"
 
 
-def _canonical_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Give the known columns their canonical names, whatever their case."""
-    names: dict[object, str] = {}
-    for column in table.columns:
-        name = str(column).strip().lower()
-        if name in _KNOWN_COLUMNS:
-            if name in names.values():
-                other = next(key for key, value in names.items() if value == name)
+def _require(names: Iterable[str], found: Iterable[object], require: Sequence[str], where: str) -> None:
+    for name in require:
+        if name not in names:
+            raise InputError(_lacks(where, name, found))
+
+
+def _column_names(found: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return, for each column of the catalogue, its name in the table: given by `columns`, or known in any case."""
+    by_case = {name.strip().lower(): name for name in reversed(found)}
+    for old in columns.values():
+        if old.strip().lower() not in by_case:
+            raise InputError(_lacks(where, old, found))
+    given = {_canonical(new): old if old in found else by_case[old.strip().lower()] for new, old in columns.items()}
+    names: dict[str, str] = {}
+    for name in found:
+        news = [new for new, old in given.items() if old == name]
+        if not news and (new := _canonical(name)) not in given:
+            news = [new]
+        for new in news:
+            if new in names:
                 raise InputError(
-                    f"{where} has the columns {other!r} and {column!r}, which both mean {name}; rename one"
+                    f"{where} has the columns {names[new]!r} and {name!r}, which both mean {new}; "
+                    f"rename one or choose with --columns {new}={name}"
                 )
-            names[column] = name
-    return table.rename(columns=names)
+            names[new] = name
+    return names
 
 
-def _id_text(value: object, row: int, where: str, inexact: int) -> str:
-    """Return an id as text, or say how its digits were lost."""
-    text = cell_text(value)
-    if not text:
-        raise InputError(f"{where} has no id_str in row {row + 1} (the first is row 1); give every galaxy one")
-    written_as_float = isinstance(value, float | np.floating) or _FLOAT_ID.fullmatch(text)
-    if not written_as_float:
-        return text
-    number = float(text)
-    if number != int(number):
-        raise InputError(f"{where} has the id_str {text} in row {row + 1}; an id is text or a whole number")
-    if abs(number) >= inexact:
-        raise InputError(
-            f"{where} holds id_str as floating-point numbers, which lost digits (row {row + 1}: {text}); "
-            "save the ids as text or as 64-bit integers"
-        )
-    return str(int(number))
-
-
-def _check_unique(ids: Sequence[str], where: str) -> None:
-    seen: set[str] = set()
-    repeated: dict[str, None] = {}
-    for identity in ids:
-        if identity in seen:
-            repeated[identity] = None
-        seen.add(identity)
-    if repeated:
-        first = ", ".join(list(repeated)[:3])
-        raise InputError(
-            f"{where} has {len(repeated)} id_str more than once (first: {first}); give each galaxy one row"
-        )
-
-
-def _fingerprint(table: pd.DataFrame) -> str:
-    """Hash ids, labels and the names (not folders) of the images, in the order of the ids."""
-    blank = [""] * len(table)
-    labels = _texts(table, "label") if "label" in table else blank
-    names = [PurePosixPath(value).name for value in table["file_loc"]] if "file_loc" in table else blank
-    digest = hashlib.sha256()
-    for row in sorted(zip(table["id_str"], labels, names, strict=True)):
-        digest.update("\x1f".join(row).encode() + b"\x1e")
-    return digest.hexdigest()
-
-
-def _texts(table: pd.DataFrame, column: str) -> list[str]:
-    texts = [cell_text(value) for value in table[column]]
-    return [text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text for text in texts]
+def _canonical(name: str) -> str:
+    """Return the known name of a column whatever its case; another as it is."""
+    known = name.strip().lower()
+    return known if known in _KNOWN_COLUMNS else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def train(
     seed: int = 0,
     share: float = 1.0,
     symbols: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
     device: str | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -74,6 +76,8 @@ def train(
         Use this share of the training labels, by class.
     symbols : path, optional
         Folder with your own drawing of each class, CLASS.svg or CLASS.png.
+    columns : mapping, optional
+        What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     device : str, optional
     quiet : bool
 
@@ -88,7 +92,7 @@ def train(
         Something about the input is at fault.
     """
     plan, scheme = load_recipe(recipe), load_taxonomy(taxonomy)
-    source, folder = read_catalog(catalog), Path(out)
+    source, folder = read_catalog(catalog, columns=columns, quiet=quiet), Path(out)
     drawings = Path(symbols) if symbols is not None else None
     labels = catalog_labels(source, scheme)
     check_output(folder, folder=True)

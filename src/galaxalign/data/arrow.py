@@ -1,0 +1,70 @@
+"""Arrow columns as pandas ones, in which integers stay integers and no digit is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["MISSING", "to_frame", "typed"]
+
+MISSING = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--")
+"""How tables that have no other way say that a value is missing."""
+
+
+def to_frame(table: pa.Table, text: Collection[str]) -> pd.DataFrame:
+    """Return an Arrow table as a pandas one in which integers stay integers, missing ones beside them or not."""
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        # Where a value is missing pandas would make floats of whole numbers, and ids would lose digits.
+        if name in text and pa.types.is_integer(column.type):
+            column = column.cast(pa.string())
+        columns[name] = _series(column)
+    return pd.DataFrame(columns) if columns else pd.DataFrame(index=range(len(table)))
+
+
+def _series(column: Any) -> pd.Series:
+    import pandas as pd
+    import pyarrow as pa
+
+    sizes = {8: "Int8", 16: "Int16", 32: "Int32", 64: "Int64"}
+    if pa.types.is_integer(column.type) and column.null_count:
+        kind = ("U" if pa.types.is_unsigned_integer(column.type) else "") + sizes[column.type.bit_width]
+        missing = np.asarray(column.is_null())
+        values = np.asarray(column.fill_null(0))
+        return pd.Series(pd.arrays.IntegerArray(values.astype(kind.lower()), missing), dtype=kind)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pd.Series(np.asarray(column.to_numpy(zero_copy_only=False), dtype=object), dtype=object)
+    return pd.Series(column.to_pandas())
+
+
+def typed(column: pd.Series) -> pd.Series:
+    """Return a column of text as integers, floats or booleans where all its cells are such."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.utf8_trim_whitespace(pa.array(column.to_numpy(dtype=object), pa.string(), from_pandas=True))
+    cells = pc.if_else(pc.is_in(cells, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), cells)
+    if cells.null_count == len(cells):
+        return pd.Series(np.full(len(cells), np.nan), index=column.index)
+    for kind in (pa.int64(), pa.uint64(), pa.float64()):
+        try:
+            return _series(cells.cast(kind)).set_axis(column.index)
+        except pa.ArrowInvalid:
+            continue
+    words = pc.utf8_lower(cells)
+    if pc.all(pc.is_in(words.drop_null(), value_set=pa.array(["true", "false"]))).as_py():
+        return _series(pc.equal(words, "true")).set_axis(column.index)
+    missing = np.asarray(cells.is_null())
+    return column.astype(object).where(~missing, None)

@@ -1,0 +1,87 @@
+"""What every table file has in common: its kind, the text of a cell, and writing whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from galaxalign.errors import InputError
+
+__all__ = ["TABLE_SUFFIXES", "cannot_write", "cell_text", "check_output", "table_suffix", "write_json"]
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
+"""The kinds of table that are read and written."""
+
+
+def table_suffix(path: Path) -> str:
+    """Return the suffix that tells the kind of table, in lower case and both parts of ".csv.gz"."""
+    return ".csv.gz" if path.name.lower().endswith(".csv.gz") else path.suffix.lower()
+
+
+def cell_text(value: object) -> str:
+    """Return the text of a cell without blanks around it; "" where the value is missing."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8")
+    text = str(value).strip()
+    return "" if value is None or text in ("nan", "<NA>") else text
+
+
+def check_output(path: str | Path, *, folder: bool = False, suffixes: Sequence[str] = ()) -> None:
+    """Check, before long work, that a file can be written; nothing is left behind.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written. Folders above it need not exist yet.
+    folder : bool
+        The output is a folder of files instead.
+    suffixes : sequence of str
+        Suffixes to choose from, as `TABLE_SUFFIXES`. Default: any.
+
+    Raises
+    ------
+    InputError
+        If something of the other kind stands there, the suffix is not known, or nothing may be written.
+    """
+    path = Path(path)
+    if suffixes and table_suffix(path) not in suffixes:
+        raise InputError(f"the output {path} must end in one of {', '.join(suffixes)}")
+    if path.exists() and path.is_dir() != folder:
+        what = "a file, not a folder" if folder else "a folder, not a file"
+        raise InputError(f"the output {path} is {what}; choose another name")
+    if path.is_file() and not os.access(path, os.W_OK):
+        raise InputError(f"the output {path} exists and is write-protected; choose another name")
+    place = path if folder else path.parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"the output {path} cannot be written, because {place} is not a folder")
+    probe = place / f".galaxalign-{os.getpid()}.tmp"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(cannot_write(path, error)) from None
+
+
+def write_json(value: Any, path: str | Path) -> Path:
+    """Write JSON whole or not at all; raises InputError if the path cannot be written."""
+    path = Path(path)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(value, indent=2))
+        part.replace(path)
+    except OSError as error:
+        raise InputError(cannot_write(path, error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """Return the sentence for an output that the system refuses."""
+    return f"the output {path} cannot be written ({error.strerror or error}); choose another place"
