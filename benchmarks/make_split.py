@@ -31,7 +31,7 @@ def catalogs(data: Path) -> list[Catalog]:
 
 def shared_split(data: Path) -> Split:
     """Return the split over all of them."""
-    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.20), seed=0)
+    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.20), seed=0, radius=3.0)
 
 
 def main() -> None:

@@ -16,7 +16,16 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "cell_text", "check_output", "read_table", "table_suffix", "write_json", "write_table"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "cell_text",
+    "check_output",
+    "read_table",
+    "table_suffix",
+    "write_json",
+    "write_table",
+    "write_text",
+]
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
 """The kinds of table that are read and written."""
@@ -218,11 +227,16 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, metadata: Mapping[str,
 
 def write_json(value: Any, path: str | Path) -> Path:
     """Write JSON whole or not at all; raises InputError if the path cannot be written."""
+    return write_text(json.dumps(value, indent=2), path)
+
+
+def write_text(text: str, path: str | Path) -> Path:
+    """Write text whole or not at all; raises InputError if the path cannot be written."""
     path = Path(path)
     part = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, indent=2))
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise InputError(_cannot_write(path, error)) from error
