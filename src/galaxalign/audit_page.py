@@ -62,7 +62,7 @@ def page(
     against: str,
     verdict: str,
     bad: bool,
-    radius: float,
+    distances: list[tuple[str, int]],
 ) -> str:
     """Return the HTML.
 
@@ -78,8 +78,8 @@ def page(
     verdict : str
     bad : bool
         The split leaks.
-    radius : float
-        In arcsec.
+    distances : list of (str, int)
+        How many pairs lie within so many arcsec.
     """
     from jinja2 import Environment, PackageLoader
 
@@ -94,7 +94,7 @@ def page(
         verdict=verdict,
         bad=bad,
         sections=sections,
-        distances=pairs_by_distance(found, radius),
+        distances=distances,
         version=__version__,
     )
 

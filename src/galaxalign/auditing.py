@@ -26,14 +26,11 @@ from galaxalign.data.audit import (
 )
 from galaxalign.data.catalog import TABLE_SUFFIXES, check_output, read_catalog, write_table
 from galaxalign.data.picture_audit import check_pictures, same_pictures, survey_pictures
-from galaxalign.data.sky import RADIUS, arcsec
+from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import read_split
 from galaxalign.data.tables import table_suffix, write_text
-from galaxalign.encoders.folder import load_model
 from galaxalign.progress import note, progress
 from galaxalign.splitting import appearance_marks, appearance_pairs
-from galaxalign.training.run import catalog_labels
-from galaxalign.verbs import classify
 
 __all__ = ["Audit", "audit"]
 
@@ -82,7 +79,7 @@ def audit(
     split: str | Path | None = None,
     against: str | Path | None = None,
     out: str | Path | None = None,
-    radius: str | float = RADIUS,
+    radius: str | float = "60arcsec",
     group: str | None = None,
     by_appearance: bool = False,
     images: bool = True,
@@ -152,14 +149,16 @@ def audit(
     if len(leaks):
         verdict = f"{leak_sentence(leaks, reach)}."
     elif parts is not None:
-        verdict = f"No leak was found: no galaxy stands in two parts of {split}, as far as was looked."
+        verdict = _no_leak(rows, reach, split, pictured=pictured, by_appearance=by_appearance, group=group)
     else:
         verdict = "No split was given, so leaks were not looked for."
-    result = Audit(found, len(leaks), verdict[0].upper() + verdict[1:], pairs_by_distance(found, reach))
+    placed = np.isfinite(rows.table["ra"] + rows.table["dec"]).any()
+    distances = pairs_by_distance(found, reach) if placed else []
+    result = Audit(found, len(leaks), verdict[0].upper() + verdict[1:], distances)
     if out is not None:
         write_table(found, out if table_only else Path(out) / "findings.csv")
         if not table_only:
-            _write_page(result, rows, Path(out) / "audit.html", reach, pictured=pictured)
+            _write_page(result, rows, Path(out) / "audit.html", pictured=pictured)
     return result
 
 
@@ -179,8 +178,29 @@ def _look(rows: Rows, by_appearance: bool, *, quiet: bool) -> tuple[pd.DataFrame
     return check_pictures(rows, facts), pairs
 
 
+def _no_leak(
+    rows: Rows, radius: float, split: object, *, pictured: bool, by_appearance: bool, group: str | None
+) -> str:
+    """Say that no leak was found, and by what was looked for one."""
+    told = []
+    if radius > 0 and np.isfinite(rows.table["ra"] + rows.table["dec"]).any():
+        told.append(f"positions (within {radius:g} arcsec)")
+    told += [f"column {group}"] * (group is not None)
+    told += ["ids"] * (len(rows.catalogs) > 1)
+    told += ["files and pictures in the same frame"] * pictured
+    told += ["pictures in other frames"] * (pictured and by_appearance)
+    if not told:
+        return f"There are neither positions nor pictures to look for leaks of {split} with; name a column with --group."
+    return f"No leak of {split} was found; compared were {', '.join(told)}."
+
+
 def _improbable(rows: Rows, catalog: str | Path, model: str | Path, device: str | None, *, quiet: bool) -> pd.DataFrame:
     """Return the labels that a model finds improbable."""
+    # Only here is a model needed; the rest of an audit should not wait for torch.
+    from galaxalign.encoders.folder import load_model
+    from galaxalign.training.run import catalog_labels
+    from galaxalign.verbs import classify
+
     scheme = load_model(model).taxonomy
     labels = catalog_labels(rows.catalogs[0], scheme)
     predicted = classify(catalog=catalog, model=model, device=device, quiet=quiet)
@@ -191,7 +211,7 @@ def _improbable(rows: Rows, catalog: str | Path, model: str | Path, device: str 
     learnt = set()
     if own.is_file():
         table = read_split(own).table
-        learnt = set(table["id_str"][table["part"] != "test"])
+        learnt = set(table["id_str"][table["part"].isin(("train", "validation"))])
     given = probabilities[suspects, labels[suspects]]
     said = [
         f"the model says {scheme.class_names[int(probabilities[row].argmax())]} ({probabilities[row].max():.2f})"
@@ -203,7 +223,7 @@ def _improbable(rows: Rows, catalog: str | Path, model: str | Path, device: str 
     )
 
 
-def _write_page(result: Audit, rows: Rows, path: Path, radius: float, *, pictured: bool) -> None:
+def _write_page(result: Audit, rows: Rows, path: Path, *, pictured: bool) -> None:
     pictures: dict[tuple[str, str], Path] = {}
     if pictured:
         for catalog in rows.catalogs:
@@ -217,6 +237,6 @@ def _write_page(result: Audit, rows: Rows, path: Path, radius: float, *, picture
         against=rows.catalogs[1].source if len(rows.catalogs) > 1 else "",
         verdict=result.verdict,
         bad=result.leaks > 0,
-        radius=radius,
+        distances=result.distances,
     )
     write_text(html, path)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from galaxalign.data.appearance import THRESHOLD, Signatures, look_alikes, signatures
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.groups import positions
-from galaxalign.data.sky import RADIUS, arcsec, sky_doubts
+from galaxalign.data.sky import arcsec, sky_doubts
 from galaxalign.data.splits import Split, make_folds, make_split
 from galaxalign.progress import note, progress
 
@@ -25,7 +25,7 @@ def split(
     out: str | Path,
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     group: str | None = None,
-    radius: str | float = RADIUS,
+    radius: str | float = "60arcsec",
     exclude: Sequence[str | Path] = (),
     exclude_radius: str | float | None = None,
     by_appearance: bool = False,

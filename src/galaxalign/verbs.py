@@ -143,7 +143,7 @@ def evaluate(
     elif own.is_file():
         taken = "all"
         table = read_split(own).table
-        learnt = (table["part"] != "test") & (table["source"] == loaded.settings["data"]["catalog"])
+        learnt = table["part"].isin(("train", "validation")) & (table["source"] == loaded.settings["data"]["catalog"])
         seen = set(table["id_str"][learnt])
         unseen = np.array([identity not in seen for identity in whole.ids])
         n_trained_on = int((~unseen).sum())

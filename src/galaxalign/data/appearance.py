@@ -30,6 +30,7 @@ _STEP = float(np.log(_FARTHEST / _NEAREST) / (_RINGS - 1))
 _SHIFTS = range(-8, 9)  # in rings: own radii that differ by up to a factor of two either way
 _LEAST = 0.35  # share of the cells that both pictures must show
 _MARGIN = 2.0  # how much standing out from other galaxies counts beside the correlation itself
+_SURE = 0.95  # a correlation that no two different galaxies reached; it needs no margin
 _CHUNK = 512  # rows compared at a time
 
 
@@ -54,7 +55,7 @@ class Signatures:
 
 @dataclass(frozen=True, eq=False)
 class LookAlikes:
-    """Pairs of pictures that are each other's best match, M of them, the likest first.
+    """Pairs of pictures that are each other's best match or as good as identical, M of them, the likest first.
 
     Attributes
     ----------
@@ -73,8 +74,9 @@ class LookAlikes:
 
     @property
     def likeness(self) -> NDArray[np.float64]:
-        """The figure to be compared with a threshold, (M,)."""
-        return self.correlation + _MARGIN * self.margin
+        """The figure to be compared with a threshold, (M,): correlation + 2 margin; at least that where it is sure."""
+        told = self.correlation + _MARGIN * self.margin
+        return np.where(self.correlation >= _SURE, np.maximum(told, THRESHOLD + self.correlation - _SURE), told)
 
 
 def signatures(
@@ -105,10 +107,10 @@ def signatures(
 
 
 def look_alikes(one: Signatures, other: Signatures | None = None) -> LookAlikes:
-    """Return the pairs that are each other's best match, among one set of pictures or between two.
+    """Return the pairs that are each other's best match or as good as identical, in one set or between two.
 
-    Time grows with the product of the two numbers. A galaxy that stands three times in one set has no
-    margin over its third picture; such pairs are found only where their correlation alone is enough.
+    Time grows with the product of the two numbers. Of three pictures of one galaxy in one set none stands
+    out over the third; such pairs are found only where their correlation alone is enough.
 
     Parameters
     ----------
@@ -122,11 +124,14 @@ def look_alikes(one: Signatures, other: Signatures | None = None) -> LookAlikes:
     a, b = _weighed(one, weights), _weighed(second, weights)
     best_a, best_b = _TwoBest(len(a.values)), _TwoBest(len(b.values))
     shift_a = np.zeros(len(a.values), np.int64)
+    sure = [np.empty((0, 3))]
     for start in range(0, len(a.values), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(a.values)))
         score, shift = _correlations(a.values[rows], a.seen[rows], b.values, b.seen)
         if within:
             score[np.arange(len(rows)), rows] = -1
+        identical = np.argwhere(score >= _SURE)
+        sure.append(np.column_stack([rows[identical[:, 0]], identical[:, 1], score[tuple(identical.T)]]))
         columns = score.argmax(axis=1)
         shift_a[rows] = shift[np.arange(len(rows)), columns]
         best_a.take(rows, np.arange(len(b.values)), score)
@@ -139,9 +144,17 @@ def look_alikes(one: Signatures, other: Signatures | None = None) -> LookAlikes:
     rivals = np.maximum(best_a.next[rows], best_b.next[columns])
     mirrored = [_mirrored(a, b, row, column, shift_a[row]) for row, column in zip(rows, columns, strict=True)]
     rivals = np.maximum(rivals, np.array(mirrored)) if len(rows) else rivals
-    found = LookAlikes(rows, columns, best_a.best[rows], best_a.best[rows] - rivals)
+    known = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    more = [(a, b, c) for a, b, c in np.vstack(sure) if (a, b) not in known and not (within and a > b)]
+    first, second, alike = np.array(more).reshape(-1, 3).T
+    found = LookAlikes(
+        np.append(rows, first.astype(np.int64)),
+        np.append(columns, second.astype(np.int64)),
+        np.append(best_a.best[rows], alike),
+        np.append(best_a.best[rows] - rivals, np.zeros(len(alike))),
+    )
     order = np.argsort(-found.likeness, kind="stable")
-    return LookAlikes(rows[order], columns[order], found.correlation[order], found.margin[order])
+    return LookAlikes(*(values[order] for values in (found.first, found.second, found.correlation, found.margin)))
 
 
 class _TwoBest:

@@ -151,11 +151,10 @@ def about(kind: str, severity: str, rows: Rows, lines: Iterable[tuple[str, str]]
     import pandas as pd
 
     source = rows.catalogs[0].source
-    records = [
-        {"kind": kind, "severity": severity, "source": source, "label": label, "detail": detail, "distance": np.nan}
-        for label, detail in lines
-    ]
-    return pd.DataFrame(records, columns=list(COLUMNS)).fillna({name: "" for name in COLUMNS if name != "distance"})
+    empty: dict[str, object] = dict.fromkeys(COLUMNS, "") | {"distance": np.nan}
+    common = empty | {"kind": kind, "severity": severity, "source": source}
+    records = [common | {"label": label, "detail": detail} for label, detail in lines]
+    return pd.DataFrame(records, columns=list(COLUMNS))
 
 
 def check_positions(rows: Rows) -> pd.DataFrame:
@@ -252,7 +251,8 @@ def check_pairs(rows: Rows, pairs: Sequence[Pairs]) -> pd.DataFrame:
     conflicts: set[tuple[int, int]] = set()
     leaks: set[tuple[int, int]] = set()
     for told in pairs:
-        one, other = told.rows.T if len(told.rows) else (np.empty(0, np.int64),) * 2
+        # The smaller row first, so that a pair is the same pair whoever tells it.
+        one, other = np.sort(told.rows.reshape(-1, 2), axis=1).T
         distance = told.distance if len(told.distance) else np.full(len(one), np.nan)
         said = told.kind.replace("_", " ")
         if told.listed:

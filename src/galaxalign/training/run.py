@@ -17,7 +17,7 @@ from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import Framing, load_images
-from galaxalign.data.sky import RADIUS, arcsec
+from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
@@ -50,7 +50,7 @@ def train(
     share: float = 1.0,
     symbols: str | Path | None = None,
     exclude: Sequence[str | Path] = (),
-    radius: str | float = RADIUS,
+    radius: str | float = "60arcsec",
     allow_leaks: bool = False,
     device: str | None = None,
     quiet: bool = False,
