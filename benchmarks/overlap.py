@@ -56,8 +56,13 @@ def chosen(part: Signatures, keep: np.ndarray) -> Signatures:
     return Signatures(part.values[keep], part.seen[keep], part.good[keep])
 
 
-def gauge(catalog: Catalog, whole: Signatures, folder: Path, prefix: str) -> dict[str, float]:
-    """Return miss rate and false matches: copies sought among all, and again with their originals taken away."""
+def gauge(
+    catalog: Catalog, whole: Signatures, folder: Path, prefix: str
+) -> tuple[dict[str, object], np.ndarray, np.ndarray]:
+    """Return miss rate and false matches, and the likeness of each copy to its original and to another galaxy.
+
+    The other galaxy is what it matches when all originals are taken away. 0 stands for no match at all.
+    """
     rows, sought = copies(catalog, folder, prefix)
     present = look_alikes(sought, whole)
     gone = np.ones(len(whole.good), bool)
@@ -71,15 +76,14 @@ def gauge(catalog: Catalog, whole: Signatures, folder: Path, prefix: str) -> dic
     wrong[absent.first] = absent.likeness
     odd = np.arange(len(rows)) % 2 == 1
     threshold = float(np.quantile(wrong[odd], 1 - ALLOWED, method="higher"))
-    result = {"copies": len(rows), "threshold_of_one_half": round(threshold, 3)}
+    result: dict[str, object] = {"copies": len(rows), "threshold_of_one_half": round(threshold, 3)}
     for name, limit in (("at_that_threshold", threshold), ("at_the_threshold_in_use", THRESHOLD)):
         result[name] = {
             "missed": round(float((right[~odd] < limit).mean()), 4),
             "given_another": round(float((misled[~odd] >= limit).mean()), 4),
             "given_one_though_absent": round(float((wrong[~odd] >= limit).mean()), 4),
         }
-    np.savez(folder / f"{prefix}.npz", right=right, wrong=wrong)
-    return result
+    return result, right, wrong
 
 
 def sheet(one: Catalog, other: Catalog, found: LookAlikes, path: Path, n: int = 32) -> None:
@@ -100,12 +104,32 @@ def sheet(one: Catalog, other: Catalog, found: LookAlikes, path: Path, n: int = 
     page.save(path)
 
 
+def chart(likeness: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Save the histogram of the likeness of copies to their originals and, those taken away, to the likest other."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(likeness), figsize=(9, 3), sharey=True, constrained_layout=True)
+    bins = np.linspace(0, 2.4, 49)
+    for axis, (name, (right, wrong)) in zip(axes, likeness.items(), strict=True):
+        for values, colour, label in ((right, "#0072b2", "its original"), (wrong, "#d55e00", "another galaxy")):
+            axis.hist(
+                values, bins, weights=np.full(len(values), 100 / len(values)), color=colour, alpha=0.7, label=label
+            )
+        axis.axvline(THRESHOLD, color="black", linewidth=1, linestyle="--")
+        axis.set_title(f"{name}: {len(right)} re-framed copies", fontsize=10)
+        axis.set_xlabel("likeness (0: none)")
+    axes[0].set_ylabel("copies (%)")
+    axes[0].legend(frameon=False, fontsize=9)
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "overlap.json")
     parser.add_argument("--pictures", type=Path, required=True, help="Folder for copies and sheets; not to be kept.")
+    parser.add_argument("--chart", type=Path, help="Where to save the chart of the likeness of known pairs.")
     arguments = parser.parse_args()
     arguments.pictures.mkdir(parents=True, exist_ok=True)
     catalogs = {name: read_catalog(arguments.data / name / "catalog.csv") for name in ("gz1", "gz2", "efigi")}
@@ -135,9 +159,10 @@ def main() -> None:
         }
         sheet(catalogs[one], catalogs[other], found, arguments.pictures / f"{one}-{other}.png")
         print(one, other, result[f"{one}-{other}"], flush=True)
-    result["re-framed copies"] = {
-        name: gauge(catalogs[name], marks[name], arguments.pictures, name) for name in ("gz1", "gz2", "efigi")
-    }
+    gauged = {name: gauge(catalogs[name], marks[name], arguments.pictures, name) for name in ("gz1", "gz2", "efigi")}
+    result["re-framed copies"] = {name: figures for name, (figures, _, _) in gauged.items()}
+    if arguments.chart is not None:
+        chart({name: (right, wrong) for name, (_, right, wrong) in gauged.items()}, arguments.chart)
     result["seconds"] = seconds
     print(json.dumps(result, indent=1))
     arguments.out.write_text(json.dumps(result, indent=1))

@@ -59,9 +59,8 @@ def galaxy10(path: Path) -> None:
     start = time.perf_counter()
     rows = gather(catalog)
     counts = [len(sky_pairs(rows.table["ra"], rows.table["dec"], radius)) for radius in (1, 60)]
-    print(
-        f"{catalog.source}: {counts[0]} pairs within 1 arcsec, {counts[1]} within 60, {time.perf_counter() - start:.2f} s"
-    )
+    seconds = time.perf_counter() - start
+    print(f"{catalog.source}: {counts[0]} pairs within 1 arcsec, {counts[1]} within 60, {seconds:.2f} s")
     near = np.vstack([told.rows for told in sky_pairs_of(rows)])
     for name, radius in (("by chance", 0.0), ("grouped within 60 arcsec", 60.0)):
         pairs, members = [], []

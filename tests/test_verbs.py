@@ -14,8 +14,8 @@ from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
-from galaxalign.taxonomy import load_taxonomy
 from galaxalign.splitting import split
+from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.run import train
 from galaxalign.verbs import classify, embed, evaluate, project, search
 

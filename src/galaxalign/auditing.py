@@ -190,7 +190,7 @@ def _no_leak(
     told += ["files and pictures in the same frame"] * pictured
     told += ["pictures in other frames"] * (pictured and by_appearance)
     if not told:
-        return f"There are neither positions nor pictures to look for leaks of {split} with; name a column with --group."
+        return f"There are neither positions nor pictures to look for leaks of {split} by; name a column with --group."
     return f"No leak of {split} was found; compared were {', '.join(told)}."
 
 

@@ -41,7 +41,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     full = np.asarray(galaxy(21)).copy()
     full[:30] = 255
     Image.fromarray(full).save(folder / "full.png")
-    names = sorted(path.name for path in folder.iterdir()) + ["missing.png"]
+    names = [*sorted(path.name for path in folder.iterdir()), "missing.png"]
     frame = pd.DataFrame({"id_str": [name.split(".")[0] for name in names], "file_loc": names})
     return as_catalog(frame, root=folder, source="s")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -281,7 +282,7 @@ def test_few_shot_subsets_are_nested_from_one_to_a_hundred_percent(seed: int) ->
     catalog = survey("s", 700, 300, 90, 12)
     split = make_split(catalog)
     subsets = [set(split.part(catalog, "train", share=share, seed=seed)) for share in (0.01, 0.05, 0.1, 0.2, 0.5, 1)]
-    for smaller, larger in zip(subsets, subsets[1:], strict=False):
+    for smaller, larger in pairwise(subsets):
         assert smaller < larger
     assert subsets[-1] == set(split.part(catalog, "train"))
     assert [len(subset) for subset in subsets[:-1]] == [10, 41, 78, 155, 386]

@@ -145,16 +145,16 @@ def look_alikes(one: Signatures, other: Signatures | None = None) -> LookAlikes:
     mirrored = [_mirrored(a, b, row, column, shift_a[row]) for row, column in zip(rows, columns, strict=True)]
     rivals = np.maximum(rivals, np.array(mirrored)) if len(rows) else rivals
     known = set(zip(rows.tolist(), columns.tolist(), strict=True))
-    more = [(a, b, c) for a, b, c in np.vstack(sure) if (a, b) not in known and not (within and a > b)]
-    first, second, alike = np.array(more).reshape(-1, 3).T
+    more = [(i, j, c) for i, j, c in np.vstack(sure) if (i, j) not in known and not (within and i > j)]
+    added, partner, alike = np.array(more).reshape(-1, 3).T
     found = LookAlikes(
-        np.append(rows, first.astype(np.int64)),
-        np.append(columns, second.astype(np.int64)),
+        np.append(rows, added.astype(np.int64)),
+        np.append(columns, partner.astype(np.int64)),
         np.append(best_a.best[rows], alike),
         np.append(best_a.best[rows] - rivals, np.zeros(len(alike))),
     )
     order = np.argsort(-found.likeness, kind="stable")
-    return LookAlikes(*(values[order] for values in (found.first, found.second, found.correlation, found.margin)))
+    return LookAlikes(found.first[order], found.second[order], found.correlation[order], found.margin[order])
 
 
 class _TwoBest:

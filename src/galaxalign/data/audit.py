@@ -277,11 +277,19 @@ def leak_sentence(leaks: pd.DataFrame, radius: float) -> str:
     told = f", {worst['distance']:.3g} {worst['unit']} apart" if worst["unit"] == "arcsec" else f" ({worst['detail']})"
     galaxies = {(row.source, row.id_str) for row in leaks.itertuples()}
     galaxies |= {(row.other_source, row.other_id) for row in leaks.itertuples()}
+    remedies = {
+        "same position": f"--radius {radius:g}arcsec",
+        "neighbours": f"--radius {radius:g}arcsec",
+        "same id": "with both catalogues",
+        "same group": "--group COLUMN",
+        "same group of the split": "",
+    }
+    needed = sorted({remedies.get(said, "--by-appearance") for said in leaks["detail"]})
+    command = " ".join(["galaxalign split", *filter(None, needed)])
     return (
         f"the split leaks: {len(leaks)} pairs of rows ({len(galaxies)} galaxies) that are one object or closer than "
         f"{radius:g} arcsec stand in different parts, first {worst['id_str']} ({worst['part']}) and "
-        f"{worst['other_id']} ({worst['other_part']}){told}; make it anew with galaxalign split "
-        f"--radius {radius:g}arcsec"
+        f"{worst['other_id']} ({worst['other_part']}){told}; make it anew with {command}"
     )
 
 

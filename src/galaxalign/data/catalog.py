@@ -51,7 +51,7 @@ class Catalog:
     source : str
         A short name: that of the file, or of its folder where the file is called "catalog".
     fingerprint : str
-        sha256 of the ids, labels and image names of the catalogue *as read*: the order of the rows, the
+        sha256 of the ids, labels and image names (without ids: row numbers and positions) *as read*: the order of the rows, the
         kind of file and where it lies make no difference. A selection keeps the fingerprint of its whole.
     """
 
@@ -170,7 +170,8 @@ def as_catalog(
             raise InputError(_lacks(where, name, table.columns))
     if len(table) == 0:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
-    if "id_str" in table:
+    has_ids = "id_str" in table
+    if has_ids:
         # From here on not every whole number is a float of this width, and ids may have lost digits.
         inexact = 2**24 if table["id_str"].dtype == np.float32 else 2**53
         ids = [_id_text(value, row, where, inexact) for row, value in enumerate(table["id_str"])]
@@ -180,7 +181,9 @@ def as_catalog(
     table["id_str"] = np.array(ids, dtype=object)
     if "file_loc" in table:
         table["file_loc"] = np.array([cell_text(value) for value in table["file_loc"]], dtype=object)
-    return Catalog(table, Path(root), source, _fingerprint(table))
+    # Row numbers alone would make all tables of one length the same catalogue.
+    told_by = ("label",) if has_ids else ("label", "ra", "dec")
+    return Catalog(table, Path(root), source, _fingerprint(table, told_by))
 
 
 def _renamed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -280,13 +283,13 @@ def _check_unique(ids: Sequence[str], where: str) -> None:
         )
 
 
-def _fingerprint(table: pd.DataFrame) -> str:
-    """Hash ids, labels and the names (not folders) of the images, in the order of the ids."""
+def _fingerprint(table: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Hash ids, some columns and the names (not folders) of the images, in the order of the ids."""
     blank = [""] * len(table)
-    labels = _texts(table, "label") if "label" in table else blank
+    told = [_texts(table, name) if name in table else blank for name in columns]
     names = [PurePosixPath(value).name for value in table["file_loc"]] if "file_loc" in table else blank
     digest = hashlib.sha256()
-    for row in sorted(zip(table["id_str"], labels, names, strict=True)):
+    for row in sorted(zip(table["id_str"], *told, names, strict=True)):
         digest.update("\x1f".join(row).encode() + b"\x1e")
     return digest.hexdigest()
 
