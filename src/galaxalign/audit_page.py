@@ -16,7 +16,7 @@ from galaxalign import __version__
 from galaxalign.data.images import Framing, decode, frame
 from galaxalign.errors import InputError
 
-__all__ = ["MEANINGS", "page", "pairs_by_distance"]
+__all__ = ["MEANINGS", "page"]
 
 MEANINGS: dict[str, tuple[str, str]] = {
     "leak": ("Leaks of the split", "One object, or two that overlap, stand in different parts of the split."),
@@ -44,13 +44,6 @@ MEANINGS: dict[str, tuple[str, str]] = {
 
 _SHOWN = 60  # cards of a section
 _PIXELS = 128
-
-
-def pairs_by_distance(found: pd.DataFrame, radius: float) -> list[tuple[str, int]]:
-    """Return how many pairs of rows lie within 1, 2, 5, ... arcsec, up to the radius of the audit."""
-    near = found[found["kind"].isin(("same_position", "neighbours"))]
-    limits = sorted({limit for limit in (1.0, 2.0, 5.0, 10.0, 30.0) if limit < radius} | {radius})
-    return [(f"{limit:g}", int((near["distance"] <= limit).sum())) for limit in limits] if radius > 0 else []
 
 
 def page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from galaxalign.analysis.label_errors import improbable_labels
-from galaxalign.audit_page import MEANINGS, page, pairs_by_distance
+from galaxalign.audit_page import MEANINGS, page
 from galaxalign.data.audit import (
     Pairs,
     Rows,
@@ -129,7 +130,8 @@ def audit(
     other = read_catalog(against, require=()) if against is not None else None
     parts = read_split(split) if split is not None else None
     rows = gather(source, parts, other)
-    pairs = [*same_ids(rows), *sky_pairs_of(rows, reach)]
+    near = sky_pairs_of(rows, reach)
+    pairs = [*same_ids(rows), *near]
     pairs += same_values(rows, group) if group is not None else []
     pairs += split_groups(rows, parts) if parts is not None else []
     tables = [check_positions(rows), check_classes(rows)]
@@ -152,14 +154,19 @@ def audit(
         verdict = _no_leak(rows, reach, split, pictured=pictured, by_appearance=by_appearance, group=group)
     else:
         verdict = "No split was given, so leaks were not looked for."
-    placed = np.isfinite(rows.table["ra"] + rows.table["dec"]).any()
-    distances = pairs_by_distance(found, reach) if placed else []
+    distances = _by_distance(near, reach) if near else []
     result = Audit(found, len(leaks), verdict[0].upper() + verdict[1:], distances)
     if out is not None:
         write_table(found, out if table_only else Path(out) / "findings.csv")
         if not table_only:
             _write_page(result, rows, Path(out) / "audit.html", pictured=pictured)
     return result
+
+
+def _by_distance(near: Sequence[Pairs], radius: float) -> list[tuple[str, int]]:
+    """Return how many pairs of rows lie within 1, 2, 5, ... arcsec, up to the radius of the audit."""
+    limits = sorted({limit for limit in (1.0, 2.0, 5.0, 10.0, 30.0) if limit < radius} | {radius})
+    return [(f"{limit:g}", sum(int((told.distance <= limit).sum()) for told in near)) for limit in limits]
 
 
 def _look(rows: Rows, by_appearance: bool, *, quiet: bool) -> tuple[pd.DataFrame, list[Pairs]]:

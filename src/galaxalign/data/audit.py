@@ -45,6 +45,7 @@ _MINE = ("kind", "severity", "source", "id_str", "part", "label")
 COLUMNS = (*_MINE, "other_source", "other_id", "other_part", "other_label", "distance", "unit", "detail")
 """Of a table of findings. `severity` is error, warning or info; those of a single galaxy leave other_* empty."""
 
+_LISTED = 1_000_000  # neighbours beyond this number are counted only
 _RARE = 10  # galaxies below which a class can neither be learnt nor measured
 
 
@@ -201,16 +202,21 @@ def check_classes(rows: Rows) -> pd.DataFrame:
 
 
 def sky_pairs_of(rows: Rows, radius: float = RADIUS) -> list[Pairs]:
-    """Return the pairs within `SAME_OBJECT` arcsec, and those beyond it within `radius`, as far as audited."""
+    """Return the pairs within `SAME_OBJECT` arcsec, and those beyond it within `radius`, as far as audited.
+
+    Neighbours by the million, as a deep field has them, are no findings of their own; they are still looked
+    through for leaks.
+    """
     ra, dec = rows.table["ra"].to_numpy(), rows.table["dec"].to_numpy()
     if radius <= 0 or not np.isfinite(ra + dec).any():
         return []
     pairs = _audited(rows, sky_pairs(ra, dec, radius))
     distance = separation(ra, dec, pairs)
     same = distance <= SAME_OBJECT
+    listed = int((~same).sum()) <= _LISTED
     return [
         Pairs("same_position", "warning", pairs[same], distance[same], "arcsec"),
-        Pairs("neighbours", "info", pairs[~same], distance[~same], "arcsec", same=False),
+        Pairs("neighbours", "info", pairs[~same], distance[~same], "arcsec", same=False, listed=listed),
     ]
 
 

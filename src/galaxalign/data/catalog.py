@@ -51,8 +51,9 @@ class Catalog:
     source : str
         A short name: that of the file, or of its folder where the file is called "catalog".
     fingerprint : str
-        sha256 of the ids, labels and image names (without ids: row numbers and positions) *as read*: the order of the rows, the
-        kind of file and where it lies make no difference. A selection keeps the fingerprint of its whole.
+        sha256 of the ids (or, without them, row numbers and positions), labels and image names *as read*: the
+        order of rows with ids, the kind of file and where it lies make no difference. A selection keeps the
+        fingerprint of its whole.
     """
 
     table: pd.DataFrame
