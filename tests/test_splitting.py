@@ -45,6 +45,7 @@ def test_the_command_of_the_documentation_leaves_a_benchmark_out(tmp_path: Path)
     result = run(table, "--exclude", other, "--radius", "2arcsec", "--out", tmp_path / "s.parquet")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0].split()[-1] == "excluded"
+    assert "1 of 120 rows stand in other and are in no part" in result.stderr
     parts = read_split(tmp_path / "s.parquet").table["part"]
     assert np.flatnonzero(parts == "excluded").tolist() == [2]
     # Each radius for itself: groups of an arcminute, and what is excluded within 15 arcsec.

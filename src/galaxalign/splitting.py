@@ -94,6 +94,8 @@ def split(
     else:
         paths, made = fold_paths(out, folds), make_folds(*sources, folds=folds, **common)
     _note_crowds(made[0], quiet=quiet)
+    if benchmarks:
+        note(made[0].excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
     for path, parts in zip(paths, made, strict=True):
         parts.write(path)
     return paths[0]

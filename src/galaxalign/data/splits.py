@@ -103,6 +103,11 @@ class Split:
         parts = [*PARTS, EXCLUDED] if EXCLUDED in counts else list(PARTS)
         return counts.reindex(index=list(self.fingerprints), columns=parts, fill_value=0)
 
+    def excluded_sentence(self, benchmarks: Sequence[str]) -> str:
+        """Say how many rows are in no part because they stand in benchmarks of these names."""
+        n = int((self.table["part"] == EXCLUDED).sum())
+        return f"{n} of {len(self.table)} rows stand in {', '.join(benchmarks)} and are in no part"
+
     def parts_of(self, catalog: Catalog) -> list[str]:
         """Return the part of each row of a catalogue; raises InputError if it is not one of the split's."""
         rows = self.table[self.table["source"] == self._source(catalog)]

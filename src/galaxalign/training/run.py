@@ -110,6 +110,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
     parts = _split(source, split, folder, seed, benchmarks, reach)
+    if benchmarks:
+        note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
     for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
         note(line, quiet=quiet)
     parts.write(folder / "split.parquet")
