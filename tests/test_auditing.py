@@ -63,6 +63,7 @@ def test_a_leak_ends_with_status_one_and_one_sentence(survey: Path, tmp_path: Pa
     result = run(survey, "--split", tmp_path / "grouped.parquet")
     assert result.exit_code == 0, result.output
     assert "No leak of" in result.stdout
+    assert "Broken pictures, first g<29>: " in result.stdout
 
 
 def test_every_finding_is_a_row_of_the_table(survey: Path, tmp_path: Path) -> None:

@@ -69,9 +69,13 @@ class Audit:
         ]
 
     def warnings(self) -> list[str]:
-        """Return what is doubtful about the catalogue as a whole, a phrase each."""
+        """Return the first row of each kind of error but leaks, and what is doubtful of the whole, a phrase each."""
+        errors = self.findings[(self.findings["severity"] == "error") & (self.findings["kind"] != "leak")]
+        firsts = errors.drop_duplicates("kind")[["kind", "id_str", "detail"]].to_numpy()
+        said = [f"{MEANINGS[kind][0]}, first {identity}: {detail}" for kind, identity, detail in firsts]
         whole = self.findings[(self.findings["id_str"] == "") & (self.findings["severity"] == "warning")]
-        return [f"{label}: {said}" if label else str(said) for label, said in whole[["label", "detail"]].to_numpy()]
+        doubts = whole[["label", "detail"]].to_numpy()
+        return said + [f"{label}: {detail}" if label else str(detail) for label, detail in doubts]
 
 
 def audit(
