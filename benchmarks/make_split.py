@@ -6,7 +6,7 @@ Train, validation and test have 65, 15 and 20 % of each class of each source. A 
 several sources (same id, or within 3 arcsec) is in one part. The vote table without images takes part,
 so that statistics for captions leave test galaxies out as well. EFIGI names its galaxies by PGC number and
 has no positions here: galaxies that it has in common with Galaxy Zoo are not known and may be in two parts,
-which matters to a model that is trained on both (audit it by appearance and pass the pairs as links).
+which matters to a model that is trained on both (docs/audit.md names them; pass the pairs as links).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def catalogs(data: Path) -> list[Catalog]:
 
 def shared_split(data: Path) -> Split:
     """Return the split over all of them."""
-    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.20), seed=0)
+    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.20), seed=0, radius=3.0)
 
 
 def main() -> None:

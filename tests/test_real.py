@@ -9,8 +9,9 @@ import pytest
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.splits import read_split
+from galaxalign.splitting import split
 from galaxalign.training.run import train
-from galaxalign.verbs import embed, evaluate, search, split
+from galaxalign.verbs import embed, evaluate, search
 
 RECIPE = """
 name = "short"

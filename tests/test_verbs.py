@@ -16,9 +16,10 @@ from galaxalign.data.scan import CatalogScan
 from galaxalign.data.tables import read_table, write_table
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
+from galaxalign.splitting import split
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.run import train
-from galaxalign.verbs import classify, embed, evaluate, project, search, split
+from galaxalign.verbs import classify, embed, evaluate, project, search
 
 NAMES = load_taxonomy("galaxy_mnist").class_names
 RECIPE = """
@@ -259,3 +260,41 @@ def test_split_writes_what_train_and_evaluate_read(survey, start, trained, tmp_p
     path = split(catalogs=[survey], out=tmp_path / "s.parquet", fractions=(0.5, 0.25, 0.25), seed=4)
     figures = evaluate(catalog=survey, model=trained, split=path, part="validation")
     assert figures["n"] + figures["n_failed"] in range(15, 27)
+
+
+def test_train_and_evaluate_refuse_the_split_of_another_catalogue(survey, start, trained, tmp_path):
+    table = pd.read_csv(survey, dtype=str)
+    table["id_str"] = table["id_str"] + "x"
+    other = survey.parent / "other.csv"
+    table.to_csv(other, index=False)
+    path = split(catalogs=[other], out=tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="the split does not know the catalogue survey"):
+        evaluate(catalog=survey, model=trained, split=path)
+    with pytest.raises(InputError, match="the split does not know the catalogue survey"):
+        train(recipe=tmp_path / "tiny.toml", catalog=survey, taxonomy="galaxy_mnist", encoder=start, split=path,
+              out=tmp_path / "refused")  # fmt: skip
+    assert not (tmp_path / "refused" / "galaxalign.json").exists()
+
+
+def test_train_refuses_a_leaking_split_and_leaves_benchmarks_out(survey, start, tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    table = pd.read_csv(survey, dtype=str)
+    table["ra"], table["dec"] = [str(10 + row // 2) for row in range(len(table))], "0"
+    table.to_csv(survey, index=False)
+    leaking = split(catalogs=[survey], out=tmp_path / "leaking.parquet", radius=0)
+    common = {"recipe": tmp_path / "tiny.toml", "catalog": survey, "taxonomy": "galaxy_mnist", "encoder": start}
+    with pytest.raises(InputError, match="the split leaks: .* --allow-leaks"):
+        train(**common, split=leaking, out=tmp_path / "one")
+    capsys.readouterr()
+    benchmark = tmp_path / "benchmark.csv"
+    pd.DataFrame({"ra": [10, 12], "dec": [0.5 / 3600, 5 / 3600]}).to_csv(benchmark, index=False)
+    run = train(**common, split=leaking, out=tmp_path / "two", allow_leaks=True, exclude=[benchmark], radius="2arcsec")
+    said = capsys.readouterr().err
+    assert "the split leaks" in said
+    assert "the same object under two labels" in said
+    parts = pd.read_parquet(run / "split.parquet").set_index("id_str")["part"]
+    assert parts[parts == "excluded"].index.tolist() == table["id_str"][:2].tolist(), "5 arcsec away is another galaxy"
+    # What was excluded was not trained on, so it may be evaluated.
+    few = survey.parent / "few.csv"
+    table.head(2).to_csv(few, index=False)
+    assert evaluate(catalog=few, model=run)["n_trained_on"] == 0

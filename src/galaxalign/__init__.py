@@ -22,7 +22,8 @@ _HOME = {
     "project": "galaxalign.verbs",
     "symbols": "galaxalign.verbs",
     "simulate": "galaxalign.simulate",
-    "split": "galaxalign.verbs",
+    "split": "galaxalign.splitting",
+    "audit": "galaxalign.auditing",
     "demo": "galaxalign.demo",
     # what they are made of
     "Embeddings": "galaxalign.analysis.embeddings",
@@ -36,6 +37,7 @@ _HOME = {
     "load_taxonomy": "galaxalign.taxonomy",
     "read_catalog": "galaxalign.data.catalog",
     "read_split": "galaxalign.data.splits",
+    "sky_pairs": "galaxalign.data.sky",
     "recipe_names": "galaxalign.training.recipe",
     "taxonomy_names": "galaxalign.taxonomy",
 }

@@ -82,6 +82,11 @@ Model = Annotated[str, typer.Option("--model", help="Model folder, as made by ga
 OtherTaxonomy = Annotated[str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; the fastest by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Radius = Annotated[str, typer.Option("--radius", help="What lies closer on the sky stays together; 0arcsec: ignore.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Benchmark whose galaxies must take no part; can be repeated.")
+]
+Group = Annotated[str | None, typer.Option("--group", help="Column whose equal values stay together.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
 
 
@@ -120,6 +125,11 @@ def train(
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
     ] = None,
     columns: Columns = None,
+    exclude: Exclude = None,
+    radius: Radius = "60arcsec",
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Train although the split has one galaxy in two parts.")
+    ] = False,
     seed: Seed = 0,
     device: Device = None,
     quiet: Quiet = False,
@@ -137,6 +147,9 @@ def train(
         share=share,
         symbols=symbols,
         columns=columns,
+        exclude=tuple(exclude or ()),
+        radius=radius,
+        allow_leaks=allow_leaks,
         device=device,
         quiet=quiet,
     )
@@ -317,14 +330,87 @@ def split(
     fractions: Annotated[
         tuple[float, float, float], typer.Option("--fractions", help="Shares of train, validation, test.")
     ] = (0.7, 0.1, 0.2),
-    group: Annotated[str | None, typer.Option("--group", help="Column whose equal values stay together.")] = None,
+    group: Group = None,
     columns: Columns = None,
+    radius: Radius = "60arcsec",
+    exclude: Exclude = None,
+    exclude_radius: Annotated[
+        str | None, typer.Option("--exclude-radius", help="How close to a galaxy of --exclude; --radius by default.")
+    ] = None,
+    by_appearance: Annotated[
+        bool, typer.Option("--by-appearance", help="Keep together pictures of one galaxy in whatever frame (slow).")
+    ] = False,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="So many splits, OUT-1.parquet ..., instead of --fractions.")
+    ] = None,
     seed: Seed = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Divide catalogues into train, validation and test, the same galaxy always in the same part."""
-    path = galaxalign.split(catalogs=catalogs, out=out, fractions=fractions, group=group, columns=columns, seed=seed)
+    path = galaxalign.split(
+        catalogs=catalogs,
+        out=out,
+        fractions=fractions,
+        group=group,
+        columns=columns,
+        radius=radius,
+        exclude=tuple(exclude or ()),
+        exclude_radius=exclude_radius,
+        by_appearance=by_appearance,
+        folds=folds,
+        seed=seed,
+        quiet=quiet,
+    )
     console.print_split(galaxalign.read_split(path))
-    print(f"The split is in {path}.")
+    if folds is None:
+        print(f"The split is in {path}.")
+    else:
+        print(f"These are the numbers of {path}; the other folds lie beside it, up to {path.stem[:-1]}{folds}.parquet.")
+
+
+@app.command()
+def audit(
+    catalog: Catalog,
+    *,
+    split: Annotated[Path | None, typer.Option("--split", help="Saved split to look for leaks in.")] = None,
+    against: Annotated[str | None, typer.Option("--against", help="Another catalogue to compare with.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for audit.html and findings.csv; or a table.")
+    ] = None,
+    radius: Radius = "60arcsec",
+    group: Group = None,
+    columns: Columns = None,
+    by_appearance: Annotated[
+        bool, typer.Option("--by-appearance", help="Look for one galaxy in other frames and pixel scales too (slow).")
+    ] = False,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Look at the pictures.")] = True,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model folder; list the labels that it finds improbable.")
+    ] = None,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Look for leaks, duplicates, contradictory labels and broken pictures; exit status 1 if the split leaks."""
+    found = galaxalign.audit(
+        catalog=catalog,
+        split=split,
+        against=against,
+        out=out,
+        radius=radius,
+        group=group,
+        columns=columns,
+        by_appearance=by_appearance,
+        images=images,
+        model=model,
+        device=device,
+        quiet=quiet,
+    )
+    console.print_audit(found.counts(), found.distances, found.warnings())
+    if out is not None:
+        print(f"The findings are in {out}.")
+    if found.leaks:
+        raise InputError(found.verdict)
+    print(found.verdict)
 
 
 @app.command()

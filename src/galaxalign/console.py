@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Format",
+    "print_audit",
     "print_counts",
     "print_entries",
     "print_metrics",
@@ -151,3 +152,16 @@ def print_split(split: Split) -> None:
     counts = split.counts()
     rows = [(str(source), *map(str, row)) for source, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print_table({"catalogue": "left", **dict.fromkeys(counts.columns, "right")}, rows)
+
+
+def print_audit(
+    counts: Sequence[tuple[str, str, int]], distances: Sequence[tuple[str, int]], warnings: Sequence[str]
+) -> None:
+    """Print how much of what an audit found, how close rows are on the sky, and what is doubtful."""
+    if counts:
+        rows = [(title, severity, str(n)) for title, severity, n in counts]
+        print_table({"finding": "left", "severity": "left", "number": "right"}, rows)
+    if distances:
+        print(f"Pairs of rows on the sky: {', '.join(f'{n} within {limit} arcsec' for limit, n in distances)}.")
+    for warning in warnings:
+        print(f"{warning}.")

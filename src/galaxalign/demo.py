@@ -21,10 +21,11 @@ from galaxalign.errors import InputError
 from galaxalign.grammar import with_article
 from galaxalign.report import RunFiles, next_steps, write_report
 from galaxalign.simulate import simulate
+from galaxalign.splitting import split
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.recipe import load_recipe
 from galaxalign.training.run import train
-from galaxalign.verbs import classify, embed, evaluate, project, search, split
+from galaxalign.verbs import classify, embed, evaluate, project, search
 
 __all__ = ["demo"]
 

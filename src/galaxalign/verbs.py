@@ -19,7 +19,7 @@ from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import decode, frame
 from galaxalign.data.scan import scan_catalog
-from galaxalign.data.splits import make_split, read_split
+from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
 from galaxalign.data.writer import TableWriter
 from galaxalign.encoders.clip import ClipEncoder
@@ -31,7 +31,7 @@ from galaxalign.symbols import load_drawing, symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.run import catalog_labels
 
-__all__ = ["classify", "embed", "evaluate", "project", "search", "split", "symbols"]
+__all__ = ["classify", "embed", "evaluate", "project", "search", "symbols"]
 
 # A look-up for the same column in every verb: {"id_str": "objid"}, new name first.
 Columns = Mapping[str, str] | None
@@ -182,7 +182,7 @@ def evaluate(
     elif own.is_file():
         taken = "all"
         table = read_split(own).table
-        learnt = (table["part"] != "test") & (table["source"] == loaded.settings["data"]["catalog"])
+        learnt = table["part"].isin(("train", "validation")) & (table["source"] == loaded.settings["data"]["catalog"])
         seen = set(table["id_str"][learnt])
         unseen = np.array([identity not in seen for identity in whole.ids])
         n_trained_on = int((~unseen).sum())
@@ -356,36 +356,6 @@ def project(
     write_table(table, out, metadata={key: str(value) for key, value in gallery.metadata.items()})
     map_figure(places, codes, names, picture)
     return Path(out)
-
-
-def split(
-    *,
-    catalogs: Sequence[str | Path],
-    out: str | Path,
-    fractions: Sequence[float] = (0.7, 0.1, 0.2),
-    group: str | None = None,
-    columns: Columns = None,
-    seed: int = 0,
-) -> Path:
-    """Divide one or more catalogues into train, validation and test, by galaxy, and save that.
-
-    Parameters
-    ----------
-    catalogs : sequence of path
-    out : path
-        .parquet.
-    fractions : three floats
-    group : str, optional
-        Column that says which rows are one galaxy, beside id and position.
-    columns : mapping, optional
-        What columns are to be called, in each of the catalogues, new name first: {"id_str": "objid"}.
-    seed : int
-    """
-    check_output(out, suffixes=(".parquet",))
-    # One table without ids is known by its row numbers; those of two tables would be taken for one galaxy.
-    required = ("id_str",) if len(catalogs) > 1 else ()
-    sources = [read_catalog(path, require=required, columns=columns) for path in catalogs]
-    return make_split(*sources, fractions=fractions, group_column=group, seed=seed).write(out)
 
 
 def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:

@@ -360,3 +360,10 @@ def test_the_shared_catalogues_are_read(shared: Path) -> None:
         assert catalog.source == source
         assert all(path.is_file() for path in catalog.paths()[::50])
     assert {len(identity) for identity in catalog.ids} == {19}
+
+
+def test_tables_without_ids_are_told_apart_by_their_positions() -> None:
+    one, same, other = (
+        as_catalog(pd.DataFrame({"ra": ra, "dec": [0.5, 1.5]}), require=()) for ra in ([1, 2.5], [1.0, 2.5], [1, 3])
+    )
+    assert one.fingerprint == same.fingerprint != other.fingerprint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxalign.data.catalog import Catalog, as_catalog, write_table
-from galaxalign.data.splits import PARTS, Split, make_split, read_split
+from galaxalign.data.splits import EXCLUDED, PARTS, Split, make_folds, make_split, read_split
 from galaxalign.errors import InputError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -164,6 +165,13 @@ def test_neighbours_on_the_sky_are_in_one_part() -> None:
     assert make_split(one, two, radius=0).table["group"].nunique() == 300
 
 
+def test_neighbours_within_an_arcminute_are_in_one_part_unless_told_otherwise() -> None:
+    ra = np.repeat(np.arange(100), 2) * 0.1
+    catalog = survey("s", 200, ra=ra, dec=np.tile([0, 59 / 3600], 100))
+    assert make_split(catalog).table["group"].nunique() == 100
+    assert make_split(catalog, radius=58).table["group"].nunique() == 200
+
+
 def test_a_column_keeps_rows_together() -> None:
     field = [f"field-{row // 4}" for row in range(200)]
     field[-1] = ""  # a missing value ties nothing together
@@ -174,6 +182,76 @@ def test_a_column_keeps_rows_together() -> None:
     assert split.counts().loc["s"].tolist() == pytest.approx([140, 20, 40], abs=4)
     with pytest.raises(InputError, match="has the column night"):
         make_split(catalog, group_column="night")
+
+
+# Benchmarks left out -------------------------------------------------------------------------------------
+
+
+def test_galaxies_of_a_benchmark_are_in_no_part() -> None:
+    ra = np.arange(100) * 0.1
+    catalog = survey("s", 100, ra=ra, dec=0.0)
+    by_place = survey("benchmark", 3, ra=ra[[5, 50, 99]] + 1.5 / 3600, dec=0.0)
+    by_id = survey("other", 2, prefix="s")
+    split = make_split(catalog, exclude=[by_place, by_id], exclude_radius=2)
+    out = np.flatnonzero(split.table["part"] == EXCLUDED)
+    assert out.tolist() == [0, 1, 5, 50, 99]
+    assert sorted(np.concatenate([split.part(catalog, part) for part in PARTS])) == sorted(set(range(100)) - set(out))
+    assert split.counts().loc["s"].to_dict() == {"train": 67, "validation": 9, "test": 19, EXCLUDED: 5}
+    assert (make_split(catalog, exclude=[by_place], exclude_radius=1).table["part"] != EXCLUDED).all()
+    # Without a radius of its own the exclusion has that of the groups.
+    assert (make_split(catalog, exclude=[by_place], radius=2).table["part"] == EXCLUDED).sum() == 3
+
+
+def test_a_finished_split_loses_the_galaxies_of_a_benchmark(tmp_path: Path) -> None:
+    catalog = survey("s", 50)
+    benchmark = survey("benchmark", 7, prefix="s")
+    before = make_split(catalog)
+    after = read_split(before.without(catalog, benchmark).write(tmp_path / "s.parquet"))
+    assert (after.table["part"][:7] == EXCLUDED).all()
+    assert after.table["part"][7:].tolist() == before.table["part"][7:].tolist()
+    # A new split with the old one as its previous deals the excluded ones again, as nothing holds them back.
+    again = make_split(catalog, previous=after)
+    assert again.table["part"][7:].tolist() == before.table["part"][7:].tolist()
+
+
+def test_a_benchmark_that_cannot_be_compared_is_refused() -> None:
+    catalog = survey("s", 5)
+    rows_only = as_catalog(pd.DataFrame({"x": range(5)}), source="rows", require=())
+    with pytest.raises(InputError, match="s and rows have neither ids nor positions in common"):
+        make_split(catalog, exclude=[rows_only])
+    with pytest.raises(InputError, match="nothing is left to split"):
+        make_split(catalog, exclude=[survey("same", 5, prefix="s")])
+
+
+# Folds -----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(folds=st.integers(3, 6), classes=st.lists(st.integers(6, 40), min_size=1, max_size=3), seed=st.integers(0, 5))
+def test_every_galaxy_is_in_the_test_part_of_one_fold(folds: int, classes: list[int], seed: int) -> None:
+    catalog = survey("s", *classes)
+    splits = make_folds(catalog, folds=folds, seed=seed)
+    for part in ("test", "validation"):
+        rows = np.concatenate([split.part(catalog, part) for split in splits])
+        assert sorted(rows) == list(range(len(catalog)))
+    for split in splits:
+        for n, found in zip(classes, class_counts(split, catalog, "test"), strict=True):
+            assert abs(found - n / folds) < 1
+        # What is not in test or validation is trained on.
+        held = set(split.part(catalog, "test")) | set(split.part(catalog, "validation"))
+        assert set(split.part(catalog, "train")) == set(range(len(catalog))) - held
+
+
+def test_folds_keep_neighbours_together_and_leave_benchmarks_out() -> None:
+    catalog = survey("s", 200, ra=np.repeat(np.arange(100), 2) * 0.1, dec=np.tile([0, 30 / 3600], 100))
+    splits = make_folds(catalog, folds=4, exclude=[survey("benchmark", 2, prefix="s")])
+    for split in splits:
+        table = split.table[2:]
+        assert (table.groupby("group")["part"].nunique() == 1).all()
+        assert (split.table["part"][:2] == EXCLUDED).all()
+    for folds in (2, 101):
+        with pytest.raises(InputError, match="give at least 3"):
+            make_folds(catalog, folds=folds)
 
 
 # Shares of the labels -------------------------------------------------------------------------------------
@@ -197,6 +275,17 @@ def test_smaller_shares_lie_within_larger_ones_and_keep_every_class(
     for row, n in Counter(catalog.table["label"][small]).items():
         assert n == max(1, int(np.ceil(round(min(shares) * sizes[row], 9))))
     assert len(set(catalog.table["label"][small])) == len(sizes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_shot_subsets_are_nested_from_one_to_a_hundred_percent(seed: int) -> None:
+    catalog = survey("s", 700, 300, 90, 12)
+    split = make_split(catalog)
+    subsets = [set(split.part(catalog, "train", share=share, seed=seed)) for share in (0.01, 0.05, 0.1, 0.2, 0.5, 1)]
+    for smaller, larger in pairwise(subsets):
+        assert smaller < larger
+    assert subsets[-1] == set(split.part(catalog, "train"))
+    assert [len(subset) for subset in subsets[:-1]] == [10, 41, 78, 155, 386]
 
 
 def test_other_seeds_give_other_shares_of_the_same_part() -> None:

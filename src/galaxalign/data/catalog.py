@@ -57,8 +57,9 @@ class Catalog:
     source : str
         A short name: that of the file, or of its folder where the file is called "catalog".
     fingerprint : str
-        Of the ids, labels and image names of the catalogue *as read*, see `Fingerprint`: the order of the
-        rows, the kind of file and where it lies make no difference. A selection keeps that of its whole.
+        Of the ids (or, without them, row numbers and positions), labels and image names of the catalogue *as read*,
+        see `Fingerprint`: the order of rows with ids, the kind of file and where it lies make no difference. A
+        selection keeps that of its whole.
     """
 
     table: pd.DataFrame
@@ -185,7 +186,7 @@ def as_catalog(
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
     table = catalog_rows(table.set_axis(list(names), axis=1).reset_index(drop=True), where)
     check_unique(plain_strings(table["id_str"]), where)
-    fingerprint = Fingerprint()
+    fingerprint = Fingerprint(positions="id_str" not in names)
     fingerprint.add(table)
     return Catalog(table, Path(root), source, fingerprint.hexdigest())
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from galaxalign.errors import InputError
 
-__all__ = ["TABLE_SUFFIXES", "cannot_write", "cell_text", "check_output", "table_suffix", "write_json"]
+__all__ = ["TABLE_SUFFIXES", "cannot_write", "cell_text", "check_output", "table_suffix", "write_json", "write_text"]
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
 """The kinds of table that are read and written."""
@@ -69,11 +69,16 @@ def check_output(path: str | Path, *, folder: bool = False, suffixes: Sequence[s
 
 def write_json(value: Any, path: str | Path) -> Path:
     """Write JSON whole or not at all; raises InputError if the path cannot be written."""
+    return write_text(json.dumps(value, indent=2), path)
+
+
+def write_text(text: str, path: str | Path) -> Path:
+    """Write text whole or not at all; raises InputError if the path cannot be written."""
     path = Path(path)
     part = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, indent=2))
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise InputError(cannot_write(path, error)) from error

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxalign.data.catalog import Catalog
+from galaxalign.data.sky import RADIUS, friends, nearest, out_of_range
 from galaxalign.errors import InputError
 
-__all__ = ["same_galaxy"]
+__all__ = ["found_in", "numbered", "positions", "same_galaxy"]
 
 
 def same_galaxy(
@@ -18,7 +19,7 @@ def same_galaxy(
     *,
     column: str | None = None,
     links: Iterable[tuple[str, str]] = (),
-    radius: float = 3.0,
+    radius: float = RADIUS,
 ) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
     """Number the galaxies of several catalogues, so that rows of the same galaxy have one number.
 
@@ -68,43 +69,81 @@ def same_galaxy(
     return group, np.array(_first_ids(ids, group), dtype=object)
 
 
+def positions(catalog: Catalog) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return right ascension and declination of each row in degrees; NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        If a coordinate is text that is no number. Numbers out of range are returned as they are.
+    """
+    return _degrees(catalog, "ra"), _degrees(catalog, "dec")
+
+
+def numbered(catalog: Catalog) -> bool:
+    """Tell whether the ids are the numbers of the rows, so that equal ids of two catalogues mean nothing."""
+    return catalog.ids[0] == "0" and catalog.ids == [str(row) for row in range(len(catalog))]
+
+
+def found_in(catalog: Catalog, other: Catalog, *, radius: float = RADIUS) -> NDArray[np.bool_]:
+    """Tell which rows of a catalogue stand in another one too: by id, or within `radius` arcsec.
+
+    Raises
+    ------
+    InputError
+        If neither ids nor positions can be compared, or a coordinate is out of range.
+    """
+    by_id = not numbered(catalog) and not numbered(other)
+    (ra, dec), (other_ra, other_dec) = _valid_positions(catalog), _valid_positions(other)
+    by_place = np.isfinite(ra + dec).any() and np.isfinite(other_ra + other_dec).any()
+    if not by_id and not by_place:
+        raise InputError(
+            f"{catalog.source} and {other.source} have neither ids nor positions in common columns "
+            "(id_str, or ra and dec), so the galaxies of one cannot be found in the other"
+        )
+    known = set(other.ids) if by_id else set()
+    found = np.array([identity in known for identity in catalog.ids])
+    if by_place and radius > 0:
+        found |= nearest(ra, dec, other_ra, other_dec)[0] <= radius
+    return found
+
+
 def _sky_links(catalogs: Sequence[Catalog], radius: float) -> NDArray[np.int64]:
     """Return pairs of rows, (M, 2), that tie together all rows within `radius` arcsec of each other."""
-    from scipy.spatial import cKDTree
-
-    ra = np.concatenate([_degrees(catalog, "ra", 360) for catalog in catalogs])
-    dec = np.concatenate([_degrees(catalog, "dec", 90) for catalog in catalogs])
-    placed = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
-    if radius <= 0 or len(placed) == 0:
+    if radius <= 0:
         return np.empty((0, 2), np.int64)
-    # Rows at the very same place are tied to the first of them: among many (0, 0) as a placeholder the
-    # number of pairs would grow with the square.
-    places, first, which = np.unique(
-        np.column_stack([ra[placed], dec[placed]]), axis=0, return_index=True, return_inverse=True
-    )
-    same = np.column_stack([placed, placed[first][which.ravel()]])
-    lon, lat = np.radians(places).T
-    unit = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    chord = 2 * np.sin(np.radians(radius / 3600) / 2)
-    near = cKDTree(unit).query_pairs(chord, output_type="ndarray")
-    return np.vstack([same, placed[first][near]]).astype(np.int64)
+    each = [_valid_positions(catalog) for catalog in catalogs]
+    return friends(np.concatenate([ra for ra, _ in each]), np.concatenate([dec for _, dec in each]), radius)
 
 
-def _degrees(catalog: Catalog, column: str, limit: float) -> NDArray[np.float64]:
+def _valid_positions(catalog: Catalog) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ra, dec = positions(catalog)
+    wrong = np.flatnonzero(out_of_range(ra, dec))
+    if len(wrong):
+        row = wrong[0]
+        name, value, limit = ("dec", dec[row], 90) if abs(dec[row]) > 90 else ("ra", ra[row], 360)
+        raise InputError(
+            f"{catalog.source} has {name} = {value:g} in row {row + 1}; "
+            f"it must be in degrees, at most {limit}, and empty where it is not known"
+        )
+    return ra, dec
+
+
+def _degrees(catalog: Catalog, column: str) -> NDArray[np.float64]:
     """Return a coordinate of each row; NaN where it is missing."""
     if column not in catalog.table:
         return np.full(len(catalog), np.nan)
+    values = catalog.table[column]
+    if values.dtype.kind in "iuf":
+        return values.to_numpy(np.float64, na_value=np.nan)
+    texts = catalog.texts(column)
     try:
-        values = np.array([float(text) if text else np.nan for text in catalog.texts(column)])
+        return np.array([float(text) if text else np.nan for text in texts])
     except ValueError as error:
-        raise InputError(f"{catalog.source} has a {column} that is no number of degrees ({error})") from None
-    wrong = np.flatnonzero(np.abs(values) > limit)
-    if len(wrong):
+        hint = " (it looks like hours, minutes and seconds)" if ":" in str(error) or "h" in str(error)[-12:] else ""
         raise InputError(
-            f"{catalog.source} has {column} = {values[wrong[0]]:g} in row {wrong[0] + 1}; "
-            f"it must be in degrees, at most {limit:g}"
-        )
-    return values
+            f"{catalog.source} has a {column} that is no number of degrees ({error}){hint}; convert it to degrees"
+        ) from None
 
 
 def _first_ids(ids: Sequence[str], group: NDArray[np.int64]) -> list[str]:

@@ -123,24 +123,42 @@ def hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 
 class Fingerprint:
-    """sha256 of each row's id, label and image name, summed modulo 2^256: the order of the rows makes no difference."""
+    """sha256 of each row's id, label and image name, summed modulo 2^256: the order of the rows makes no difference.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    positions : bool
+        Take `ra` and `dec` in too: of a table without ids, whose row numbers would make all tables of one length
+        the same catalogue.
+    """
+
+    def __init__(self, *, positions: bool = False) -> None:
         self._sum = 0
+        self._positions = positions
 
     def add(self, table: pd.DataFrame) -> None:
-        """Take some rows in; `id_str`, and `label` and `file_loc` where there are such columns, as text."""
+        """Take some rows in; `id_str`, and `label`, `file_loc` and positions where there are such columns."""
         blank = [""] * len(table)
         labels = plain_texts(table["label"]) if "label" in table else blank
         names = _file_names(table["file_loc"]) if "file_loc" in table else blank
+        places = [_places(table[name]) for name in ("ra", "dec") if name in table] if self._positions else []
         total = 0
-        for row in zip(plain_strings(table["id_str"]), labels, names, strict=True):
+        for row in zip(plain_strings(table["id_str"]), labels, names, *places, strict=True):
             total += int.from_bytes(hashlib.sha256("\x1f".join(row).encode()).digest())
         self._sum = (self._sum + total) % 2**256
 
     def hexdigest(self) -> str:
         """Return 64 hexadecimal digits."""
         return f"{self._sum:064x}"
+
+
+def _places(values: pd.Series) -> list[str]:
+    """Return coordinates as text that is the same however the number was written."""
+    import pandas as pd
+
+    texts = plain_texts(values)
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64)
+    return [text if np.isnan(number) else repr(float(number)) for text, number in zip(texts, numbers, strict=True)]
 
 
 def plain_strings(values: pd.Series) -> list[str]:

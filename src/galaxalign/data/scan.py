@@ -99,7 +99,7 @@ def scan_catalog(
             yield catalog_rows(piece, where, units=units, first_row=first)
             first += len(piece)
 
-    rows, fingerprint = 0, Fingerprint()
+    rows, fingerprint = 0, Fingerprint(positions="id_str" not in names)
     with IdHashes() as seen:
         for table in tables(PIECE):
             fingerprint.add(table)

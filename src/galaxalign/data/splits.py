@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxalign.data.catalog import Catalog, write_table
-from galaxalign.data.groups import same_galaxy
+from galaxalign.data.dealing import deal, hashes
+from galaxalign.data.groups import found_in, same_galaxy
+from galaxalign.data.sky import RADIUS
 from galaxalign.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PARTS", "Split", "make_split", "read_split"]
+__all__ = ["EXCLUDED", "PARTS", "Split", "make_folds", "make_split", "read_split"]
 
 PARTS = ("train", "validation", "test")
+
+EXCLUDED = "excluded"
+"""The part of rows that are left out of a split because they stand in a benchmark."""
 
 _METADATA_KEY = b"galaxalign_split"
 _VERSION = 1
@@ -34,8 +38,8 @@ class Split:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row for each row of the catalogues: `source`, `id_str`, `part` and `group` (the first id, in
-        the order of text, of all rows that are the same galaxy).
+        One row for each row of the catalogues: `source`, `id_str`, `part` ("excluded" for rows that are in
+        none) and `group` (the first id, in the order of text, of all rows that are the same galaxy).
     fingerprints : dict
         The fingerprint of each catalogue by its source.
     fractions : tuple of float
@@ -43,7 +47,7 @@ class Split:
     seed : int
         The seed that was asked for.
     radius : float
-        Rows within this many arcsec were taken for the same galaxy.
+        Rows within this many arcsec were kept together.
     """
 
     table: pd.DataFrame
@@ -85,15 +89,8 @@ class Split:
             raise InputError(f"there is no part {part!r} of a split; choose {', '.join(PARTS)}")
         if not 0 < share <= 1:
             raise InputError(f"the share of labels is {share}; it must lie in (0, 1]")
-        rows = self.table[self.table["source"] == self._source(catalog)]
-        parts = dict(zip(rows["id_str"], rows["part"], strict=True))
-        ids = catalog.ids
-        for identity in ids:
-            if identity not in parts:
-                raise InputError(
-                    f"the split lacks {identity} of {catalog.source}; make the split anew from this catalogue"
-                )
-        chosen = np.array([row for row, identity in enumerate(ids) if parts[identity] == part], np.int64)
+        ids, parts = catalog.ids, self.parts_of(catalog)
+        chosen = np.array([row for row, its_part in enumerate(parts) if its_part == part], np.int64)
         if share == 1:
             return chosen
         classes = catalog.texts(label) if label in catalog.table else [""] * len(ids)
@@ -103,7 +100,41 @@ class Split:
     def counts(self) -> pd.DataFrame:
         """Return the number of rows by source and part."""
         counts = self.table.groupby(["source", "part"], observed=True).size().unstack(fill_value=0)
-        return counts.reindex(index=list(self.fingerprints), columns=list(PARTS), fill_value=0)
+        parts = [*PARTS, EXCLUDED] if EXCLUDED in counts else list(PARTS)
+        return counts.reindex(index=list(self.fingerprints), columns=parts, fill_value=0)
+
+    def excluded_sentence(self, benchmarks: Sequence[str]) -> str:
+        """Say how many rows are in no part because they stand in benchmarks of these names."""
+        n = int((self.table["part"] == EXCLUDED).sum())
+        return f"{n} of {len(self.table)} rows stand in {', '.join(benchmarks)} and are in no part"
+
+    def parts_of(self, catalog: Catalog) -> list[str]:
+        """Return the part of each row of a catalogue; raises InputError if it is not one of the split's."""
+        rows = self.table[self.table["source"] == self._source(catalog)]
+        parts = dict(zip(rows["id_str"], rows["part"], strict=True))
+        for identity in catalog.ids:
+            if identity not in parts:
+                raise InputError(
+                    f"the split lacks {identity} of {catalog.source}; make the split anew from this catalogue"
+                )
+        return [parts[identity] for identity in catalog.ids]
+
+    def without(self, catalog: Catalog, other: Catalog, *, radius: float = RADIUS) -> Split:
+        """Return the split without the galaxies of `catalog` that stand in `other`, by id or position.
+
+        Parameters
+        ----------
+        catalog : Catalog
+            One that the split was made from.
+        other : Catalog
+            A benchmark, none of whose galaxies may take part.
+        radius : float
+            In arcsec.
+        """
+        out = found_in(catalog, other, radius=radius)
+        gone = {identity for identity, found in zip(catalog.ids, out, strict=True) if found}
+        here = (self.table["source"] == self._source(catalog)) & self.table["id_str"].isin(gone)
+        return replace(self, table=self.table.assign(part=self.table["part"].where(~here, EXCLUDED)))
 
     def write(self, path: str | Path) -> Path:
         """Save the split as Parquet (.parquet); raises InputError if it cannot be written there."""
@@ -144,7 +175,9 @@ def make_split(
     label: str = "label",
     group_column: str | None = None,
     links: Iterable[tuple[str, str]] = (),
-    radius: float = 3.0,
+    radius: float = RADIUS,
+    exclude: Sequence[Catalog] = (),
+    exclude_radius: float | None = None,
     previous: Split | None = None,
 ) -> Split:
     """Divide catalogues into train, validation and test, by galaxy and evenly within each class.
@@ -174,6 +207,10 @@ def make_split(
         Pairs of ids known to be the same galaxy, as an audit finds them.
     radius : float
         In arcsec; for rows with `ra` and `dec`.
+    exclude : sequence of Catalog
+        Benchmarks: rows that stand in one of them, by id or position, get the part "excluded".
+    exclude_radius : float, optional
+        In arcsec; how close to a galaxy of a benchmark is the same one. Default: `radius`.
     previous : Split, optional
         Galaxies that it knows (by id) keep their part. Where rows that it has in two parts are now the
         same galaxy, they all go to test before validation before train, so that nothing leaves test.
@@ -187,29 +224,118 @@ def make_split(
     InputError
         If the fractions do not add up, two catalogues have one name, or a column is lacking.
     """
-    import pandas as pd
-
     shares = _checked_fractions(fractions)
-    _check_catalogs(catalogs, label, group_column)
-    ids = [identity for catalog in catalogs for identity in catalog.ids]
-    group, first_id = same_galaxy(catalogs, column=group_column, links=links, radius=radius)
-    strata = _strata(catalogs, label)
+    galaxies = _galaxies(catalogs, label, group_column, links, radius, exclude, exclude_radius)
     known = {} if previous is None else dict(zip(previous.table["id_str"], previous.table["part"], strict=True))
-    fixed = np.full(len(first_id), -1)
-    for row, identity in enumerate(ids):
-        if identity in known:
-            fixed[group[row]] = max(fixed[group[row]], PARTS.index(known[identity]))
-    part_of_group = _deal(group, strata, fixed, _hashes(first_id, seed), shares)
-    table = pd.DataFrame(
-        {
-            "source": [catalog.source for catalog in catalogs for _ in range(len(catalog))],
-            "id_str": ids,
-            "part": [PARTS[part] for part in part_of_group[group]],
-            "group": first_id[group],
-        }
+    fixed = np.full(len(galaxies.names), -1)
+    for group, row in zip(galaxies.group, np.flatnonzero(galaxies.kept), strict=True):
+        part = known.get(galaxies.ids[row])
+        if part in PARTS:
+            fixed[group] = max(fixed[group], PARTS.index(part))
+    # A rare class must not be absent from a part; validation is the first to go without.
+    needy = [PARTS.index(name) for name in ("train", "test", "validation")]
+    dealt = deal(galaxies.group, galaxies.strata, fixed, hashes(galaxies.names, seed), shares, needy)
+    return galaxies.split([PARTS[part] for part in dealt[galaxies.group]], shares, seed, radius)
+
+
+def make_folds(
+    *catalogs: Catalog,
+    folds: int,
+    seed: int = 0,
+    label: str = "label",
+    group_column: str | None = None,
+    links: Iterable[tuple[str, str]] = (),
+    radius: float = RADIUS,
+    exclude: Sequence[Catalog] = (),
+    exclude_radius: float | None = None,
+) -> list[Split]:
+    """Divide catalogues into k folds, and return k splits, each with another fold as its test part.
+
+    Every galaxy is in the test part of exactly one of them, and in the validation part of exactly one
+    other: the validation part is the fold after the test part. The other arguments are those of
+    `make_split`.
+
+    Parameters
+    ----------
+    *catalogs : Catalog
+        The catalogues.
+    folds : int
+        Three or more.
+
+    Returns
+    -------
+    list of Split
+
+    Raises
+    ------
+    InputError
+        As `make_split`, and if there are fewer than three folds or more folds than galaxies.
+    """
+    galaxies = _galaxies(catalogs, label, group_column, links, radius, exclude, exclude_radius)
+    if not 3 <= folds <= len(galaxies.names):
+        raise InputError(
+            f"there are {folds} folds of {len(galaxies.names)} galaxies; give at least 3 (for train, validation and "
+            "test), and no more than there are galaxies"
+        )
+    unfixed = np.full(len(galaxies.names), -1)
+    dealt = deal(galaxies.group, galaxies.strata, unfixed, hashes(galaxies.names, seed), [1 / folds] * folds)
+    fold = dealt[galaxies.group]
+    splits = []
+    for test in range(folds):
+        parts = np.where(fold == test, "test", np.where(fold == (test + 1) % folds, "validation", "train"))
+        splits.append(galaxies.split(parts.tolist(), (1 - 2 / folds, 1 / folds, 1 / folds), seed, radius))
+    return splits
+
+
+@dataclass(frozen=True, eq=False)
+class _Galaxies:
+    """The rows of some catalogues: those that are `kept`, M in all, with their group and class."""
+
+    catalogs: Sequence[Catalog]
+    ids: list[str]
+    kept: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    strata: NDArray[np.int64]
+    names: NDArray[np.object_]
+    group_names: NDArray[np.object_]
+
+    def split(self, parts: Sequence[str], fractions: tuple[float, float, float], seed: int, radius: float) -> Split:
+        """Return the split in which the kept rows have these parts."""
+        import pandas as pd
+
+        part = np.full(len(self.ids), EXCLUDED, dtype=object)
+        part[self.kept] = parts
+        source = [catalog.source for catalog in self.catalogs for _ in range(len(catalog))]
+        table = pd.DataFrame({"source": source, "id_str": self.ids, "part": part, "group": self.group_names})
+        fingerprints = {catalog.source: catalog.fingerprint for catalog in self.catalogs}
+        return Split(table, fingerprints, fractions, int(seed), float(radius))
+
+
+def _galaxies(
+    catalogs: Sequence[Catalog],
+    label: str,
+    group_column: str | None,
+    links: Iterable[tuple[str, str]],
+    radius: float,
+    exclude: Sequence[Catalog],
+    exclude_radius: float | None,
+) -> _Galaxies:
+    _check_catalogs(catalogs, label, group_column)
+    group, names = same_galaxy(catalogs, column=group_column, links=links, radius=radius)
+    reach = radius if exclude_radius is None else exclude_radius
+    kept = np.ones(len(group), bool)
+    for other in exclude:
+        kept &= ~np.concatenate([found_in(catalog, other, radius=reach) for catalog in catalogs])
+    if not kept.any():
+        raise InputError(
+            f"every galaxy of {', '.join(c.source for c in catalogs)} stands in {', '.join(c.source for c in exclude)} "
+            "(within the radius), so nothing is left to split; give a smaller --radius or another catalogue"
+        )
+    left, renumbered = np.unique(group[kept], return_inverse=True)
+    ids = [identity for catalog in catalogs for identity in catalog.ids]
+    return _Galaxies(
+        catalogs, ids, kept, renumbered.astype(np.int64), _strata(catalogs, label)[kept], names[left], names[group]
     )
-    fingerprints = {catalog.source: catalog.fingerprint for catalog in catalogs}
-    return Split(table, fingerprints, shares, int(seed), float(radius))
 
 
 def read_split(path: str | Path) -> Split:
@@ -270,71 +396,12 @@ def _strata(catalogs: Sequence[Catalog], label: str) -> NDArray[np.int64]:
     return np.array(strata, np.int64)
 
 
-def _hashes(texts: Iterable[str], seed: int) -> NDArray[np.float64]:
-    """Return for each text a number in [0, 1) that depends on nothing but the text and the seed."""
-    digests = (hashlib.blake2b(f"{seed}\x1f{text}".encode(), digest_size=8).digest() for text in texts)
-    return np.array([int.from_bytes(digest) / 2**64 for digest in digests], np.float64)
-
-
 def _ranks(ids: Sequence[str], classes: Sequence[str], seed: int) -> NDArray[np.float64]:
     """Return the rank of each galaxy within its class, in [0, 1): those below a share make up that share."""
-    order = np.argsort(_hashes((f"share\x1f{identity}" for identity in ids), seed), kind="stable")
+    order = np.argsort(hashes((f"share\x1f{identity}" for identity in ids), seed), kind="stable")
     numbers = np.unique(np.array(classes, dtype=str), return_inverse=True)[1].ravel()
     ranks = np.empty(len(ids))
     for number in range(numbers.max(initial=-1) + 1):
         members = order[numbers[order] == number]
         ranks[members] = np.arange(len(members)) / len(members)
     return ranks
-
-
-def _deal(
-    group: NDArray[np.int64],
-    strata: NDArray[np.int64],
-    fixed: NDArray[np.int64],
-    hashes: NDArray[np.float64],
-    shares: tuple[float, float, float],
-) -> NDArray[np.int64]:
-    """Return the part of each group: the joined ones first, then the single rows to make the shares exact."""
-    part = fixed.copy()
-    sizes = np.bincount(group)
-    totals = np.bincount(strata)
-    targets = totals[:, None] * np.array(shares)
-    counts = np.zeros_like(targets)
-    for row in np.flatnonzero(fixed[group] >= 0):
-        counts[strata[row], fixed[group[row]]] += 1
-
-    rows_by_group = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
-    joined = np.flatnonzero((sizes > 1) & (fixed < 0))
-    for number in joined[np.lexsort((hashes[joined], -sizes[joined]))]:
-        its_strata = strata[rows_by_group[number]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # How far, relative to its target, each part is from full; a part with share 0 is never chosen.
-            lack = np.where(targets > 0, (targets - counts) / targets, -np.inf)[its_strata].sum(axis=0)
-        # Rounded, lest the order of summation, and so of the rows, decide between equals.
-        part[number] = int(np.argmax(lack.round(9)))
-        np.add.at(counts, (its_strata, part[number]), 1)
-
-    single = np.flatnonzero((sizes == 1) & (fixed < 0))
-    stratum_of_single = strata[[rows_by_group[number][0] for number in single]]
-    for stratum in np.unique(stratum_of_single):
-        members = single[stratum_of_single == stratum]
-        members = members[np.argsort(hashes[members], kind="stable")]
-        quotas = _quotas(len(members), targets[stratum], counts[stratum])
-        part[members] = np.repeat(np.arange(len(PARTS)), quotas)
-    return part
-
-
-def _quotas(n: int, targets: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Divide n single galaxies so that, with those dealt already, each part comes closest to its target."""
-    lack = np.maximum(targets - counts, 0)
-    exact = n * lack / lack.sum()
-    quotas = np.floor(exact).astype(np.int64)
-    for place in np.argsort(quotas - exact, kind="stable")[: n - quotas.sum()]:
-        quotas[place] += 1
-    # A rare class must not be absent from a part; validation is the first to go without.
-    for place in (PARTS.index(name) for name in ("train", "test", "validation")):
-        richest = int(np.argmax(quotas))
-        if targets[place] > 0 and quotas[place] + counts[place] == 0 and quotas[richest] > 1:
-            quotas[richest] -= 1
-            quotas[place] += 1
-    return quotas

@@ -6,14 +6,23 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxalign.data.files import TABLE_SUFFIXES, cell_text, check_output, table_suffix, write_json
+from galaxalign.data.files import TABLE_SUFFIXES, cell_text, check_output, table_suffix, write_json, write_text
 from galaxalign.data.reader import open_table
 from galaxalign.data.writer import TableWriter
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "cell_text", "check_output", "read_table", "table_suffix", "write_json", "write_table"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "cell_text",
+    "check_output",
+    "read_table",
+    "table_suffix",
+    "write_json",
+    "write_table",
+    "write_text",
+]
 
 
 def read_table(path: str | Path, *, text_columns: Collection[str] = ()) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.captions import attribute_caption, class_prompts
+from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import Framing, load_images
+from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
@@ -48,6 +50,9 @@ def train(
     share: float = 1.0,
     symbols: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    exclude: Sequence[str | Path] = (),
+    radius: str | float = "60arcsec",
+    allow_leaks: bool = False,
     device: str | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -78,6 +83,13 @@ def train(
         Folder with your own drawing of each class, CLASS.svg or CLASS.png.
     columns : mapping, optional
         What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
+    exclude : sequence of path
+        Benchmarks: galaxies that stand in one of them, by id or position, are in no part.
+    radius : str or float
+        As "60arcsec": how close on the sky rows of different parts must not be, and how close to a galaxy
+        of `exclude` is the same one.
+    allow_leaks : bool
+        Train although the split has the same galaxy, or neighbours, in different parts.
     device : str, optional
     quiet : bool
 
@@ -95,10 +107,17 @@ def train(
     source, folder = read_catalog(catalog, columns=columns, quiet=quiet), Path(out)
     drawings = Path(symbols) if symbols is not None else None
     labels = catalog_labels(source, scheme)
+    reach = arcsec(radius)
     check_output(folder, folder=True)
     tower = load_encoder(encoder, crop=crop, words=plan.needs_words, device=device)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = _split(source, split, folder, seed)
+    benchmarks = [read_catalog(path, require=()) for path in exclude]
+    parts = _split(source, split, folder, seed, benchmarks, reach)
+    if benchmarks:
+        note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
+    for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
+        note(line, quiet=quiet)
+    parts.write(folder / "split.parquet")
     rows = {
         part: _labelled(parts.part(source, part, share=share if part == "train" else 1.0, seed=seed), labels)
         for part in ("train", "validation")
@@ -213,17 +232,19 @@ def _labelled(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return rows[labels[rows] >= 0]
 
 
-def _split(catalog: Catalog, split: str | Path | None, folder: Path, seed: int) -> Split:
-    """Return the given split, that of a run to be continued, or a new one; a copy is kept in the folder."""
+def _split(
+    catalog: Catalog, split: str | Path | None, folder: Path, seed: int, exclude: Sequence[Catalog], radius: float
+) -> Split:
+    """Return the given split, that of a run to be continued, or a new one, without the galaxies of benchmarks."""
     own = folder / "split.parquet"
     if split is not None:
         parts = read_split(split)
     elif own.is_file():
         parts = read_split(own)
     else:
-        parts = make_split(catalog, seed=seed)
-    if not own.is_file() or split is not None:
-        parts.write(own)
+        return make_split(catalog, seed=seed, radius=radius, exclude=exclude)
+    for other in exclude:
+        parts = parts.without(catalog, other, radius=radius)
     return parts
 
 

@@ -1,0 +1,193 @@
+"""An audit of tables finds leaks, contradictory labels and impossible positions, each once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxalign.data.audit import (
+    COLUMNS,
+    check_classes,
+    check_pairs,
+    check_positions,
+    gather,
+    refuse_leaks,
+    same_ids,
+    same_values,
+    sky_pairs_of,
+)
+from galaxalign.data.catalog import Catalog, as_catalog
+from galaxalign.data.splits import make_split
+from galaxalign.errors import InputError
+
+
+def survey(source: str, n: int, **columns: object) -> Catalog:
+    frame = pd.DataFrame({"id_str": [f"{source}-{row}" for row in range(n)], **columns})
+    return as_catalog(frame, source=source, require=("id_str",))
+
+
+def kinds(found: pd.DataFrame) -> dict[str, int]:
+    return found["kind"].value_counts().to_dict()
+
+
+def twins(n: int = 20) -> Catalog:
+    """Return n pairs of rows at one place, of which the first has two labels, and a neighbour of the first."""
+    ra = np.repeat(np.arange(n), 2) * 0.1
+    label = ["spiral", "elliptical", *["spiral"] * (2 * n - 2), "spiral"]
+    return survey("s", 2 * n + 1, ra=[*ra, 0.0], dec=[*np.zeros(2 * n), 40 / 3600], label=label)
+
+
+def test_a_split_by_chance_leaks_and_a_grouped_one_does_not() -> None:
+    catalog = twins()
+    by_chance, grouped = make_split(catalog, radius=0), make_split(catalog)
+    rows = gather(catalog, by_chance)
+    leaks = check_pairs(rows, sky_pairs_of(rows))
+    leaks = leaks[leaks["kind"] == "leak"]
+    parts = dict(zip(by_chance.table["id_str"], by_chance.table["part"], strict=True))
+    expected = [k for k in range(20) if parts[f"s-{2 * k}"] != parts[f"s-{2 * k + 1}"]]
+    assert len(expected) > 3
+    beside = {("s-0", "s-40"), ("s-1", "s-40")}
+    found = set(zip(leaks["id_str"], leaks["other_id"], strict=True))
+    assert found - beside == {(f"s-{2 * k}", f"s-{2 * k + 1}") for k in expected}
+    assert found & beside == {pair for pair in beside if parts[pair[0]] != parts[pair[1]]}
+    assert (leaks["part"] != leaks["other_part"]).all()
+    assert (leaks["severity"] == "error").all()
+    rows = gather(catalog, grouped)
+    assert kinds(check_pairs(rows, sky_pairs_of(rows))) == {"same_position": 20, "neighbours": 2, "label_conflict": 1}
+
+
+def test_rows_that_are_excluded_do_not_leak() -> None:
+    catalog = twins()
+    split = make_split(catalog, radius=0)
+    for row in range(41):
+        split.table.loc[row, "part"] = "excluded" if row % 2 else split.table["part"][row]
+    rows = gather(catalog, split)
+    leaks = check_pairs(rows, sky_pairs_of(rows)).query("kind == 'leak'")
+    assert not leaks["id_str"].isin([f"s-{row}" for row in range(1, 41, 2)]).any()
+    assert len(leaks) <= 1  # only s-0 and s-40 are left near each other
+
+
+def test_findings_have_the_promised_columns_and_the_distance() -> None:
+    rows = gather(survey("s", 2, ra=[10, 10], dec=[0, 1 / 3600]))
+    found = check_pairs(rows, sky_pairs_of(rows))
+    assert tuple(found.columns) == COLUMNS
+    assert found[["kind", "id_str", "other_id", "unit"]].to_numpy().tolist() == [
+        ["same_position", "s-0", "s-1", "arcsec"]
+    ]
+    assert found["distance"][0] == pytest.approx(1)
+
+
+def test_neighbours_may_have_different_labels() -> None:
+    catalog = survey("s", 2, ra=[10, 10], dec=[0, 30 / 3600], label=["spiral", "elliptical"])
+    assert kinds(check_pairs(gather(catalog), sky_pairs_of(gather(catalog)))) == {"neighbours": 1}
+
+
+def test_another_catalogue_is_compared_by_id_and_position_but_not_with_itself() -> None:
+    one = as_catalog(pd.DataFrame({"id_str": ["a", "b"], "ra": [1, 2], "dec": [0, 0]}), source="one", require=())
+    two = as_catalog(
+        pd.DataFrame({"id_str": ["b", "c", "d"], "ra": [np.nan, 1, 1], "dec": [np.nan, 0, 0]}), source="two", require=()
+    )
+    rows = gather(one, against=two)
+    found = check_pairs(rows, [*same_ids(rows), *sky_pairs_of(rows)])
+    pairs = found[["kind", "id_str", "other_source", "other_id"]].to_numpy().tolist()
+    assert pairs == [
+        ["same_id", "b", "two", "b"],
+        ["same_position", "a", "two", "c"],
+        ["same_position", "a", "two", "d"],
+    ]
+    with pytest.raises(InputError, match="two catalogues are called one"):
+        gather(one, against=one)
+
+
+def test_row_numbers_are_no_ids() -> None:
+    tables = [as_catalog(pd.DataFrame({"x": range(3)}), source=name, require=()) for name in ("one", "two")]
+    assert same_ids(gather(tables[0], against=tables[1])) == []
+
+
+def test_a_leak_across_catalogues_of_one_split_is_found() -> None:
+    one, two = survey("one", 20, ra=np.arange(20.0), dec=0.0), survey("two", 20, ra=np.arange(20.0), dec=0.0)
+    split = make_split(one, two, radius=0)
+    rows = gather(one, split, two)
+    assert kinds(check_pairs(rows, sky_pairs_of(rows)))["leak"] > 2
+
+
+def test_a_column_of_ids_tells_leaks_and_conflicts() -> None:
+    catalog = survey("s", 30, galaxy=[f"g{row // 2}" for row in range(30)], label=["a"] * 29 + ["b"])
+    split = make_split(catalog)
+    rows = gather(catalog, split)
+    found = check_pairs(rows, same_values(rows, "galaxy"))
+    parts = split.table["part"].to_numpy()
+    assert kinds(found)["leak"] == sum(parts[::2] != parts[1::2]) > 0
+    assert found.query("kind == 'label_conflict'")[["id_str", "other_id"]].to_numpy().tolist() == [["s-28", "s-29"]]
+    assert "same_group" not in kinds(found)
+    with pytest.raises(InputError, match="has the column night"):
+        same_values(rows, "night")
+
+
+def test_one_pair_is_one_leak_however_many_things_tell_it() -> None:
+    catalog = survey("s", 30, ra=np.repeat(np.arange(15.0), 2), dec=0.0, galaxy=np.repeat(np.arange(15), 2))
+    rows = gather(catalog, make_split(catalog, radius=0))
+    leaks = check_pairs(rows, [*sky_pairs_of(rows), *same_values(rows, "galaxy")]).query("kind == 'leak'")
+    pairs = {frozenset(pair) for pair in leaks[["id_str", "other_id"]].to_numpy().tolist()}
+    assert len(pairs) > 2
+    assert len(leaks) == len(pairs)
+
+
+def test_impossible_and_doubtful_positions_are_findings_not_errors() -> None:
+    catalog = survey("s", 4, ra=[10, 400, np.nan, 10], dec=[0, 0, 0, -91])
+    found = check_positions(gather(catalog))
+    assert found["id_str"].tolist() == ["s-1", "s-3", ""]
+    assert found["detail"][0] == "ra = 400, dec = 0 in row 2 is no place on the sky, in degrees"
+    assert found["detail"][2] == "3 of 4 rows have no position and cannot be matched by it"
+    assert len(sky_pairs_of(gather(catalog))) == 2, "the others are still compared"
+
+
+def test_text_that_is_no_degrees_is_refused_with_the_reason() -> None:
+    with pytest.raises(InputError, match="looks like hours, minutes and seconds"):
+        gather(survey("s", 1, ra=["12:03:11.5"], dec=["+3"]))
+
+
+def test_classes_are_counted_and_rare_ones_named() -> None:
+    found = check_classes(gather(survey("s", 40, label=["a"] * 30 + ["b"] * 4 + [None] * 6)))
+    assert found[["kind", "label"]].to_numpy().tolist() == [
+        ["class", "a"],
+        ["class", "b"],
+        ["rare_class", "b"],
+        ["no_label", ""],
+    ]
+    assert found["detail"].tolist() == [
+        "30 of 34 galaxies (88.2%)",
+        "4 of 34 galaxies (11.8%)",
+        "only 4 of 34 galaxies: too few to learn or to measure",
+        "6 of 40 rows have no label",
+    ]
+    assert len(check_classes(gather(survey("s", 3)))) == 0
+
+
+def test_training_refuses_a_leaking_split_unless_told_in_so_many_words() -> None:
+    catalog = twins()
+    split = make_split(catalog, radius=0)
+    with pytest.raises(
+        InputError, match=r"the split leaks: \d+ pairs.* arcsec apart; make it anew with .*--allow-leaks"
+    ):
+        refuse_leaks(catalog, split)
+    conflict, leak = refuse_leaks(catalog, split, allow=True)
+    assert conflict == "s: 1 pairs of rows are the same object under two labels (first: s-0 spiral, s-1 elliptical)"
+    assert leak.startswith("the split leaks")
+    assert refuse_leaks(catalog, make_split(catalog)) == [conflict]
+
+
+def test_a_split_that_was_tampered_with_leaks_by_its_own_groups() -> None:
+    catalog = survey("s", 20, galaxy=[row // 2 for row in range(20)])
+    split = make_split(catalog, group_column="galaxy")
+    assert refuse_leaks(catalog, split) == []
+    train = split.table.index[split.table["part"] == "train"][0]
+    split.table.loc[train, "part"] = "test"
+    with pytest.raises(InputError, match=r"1 pairs of rows \(2 galaxies\).*same group of the split"):
+        refuse_leaks(catalog, split)
+
+
+def test_a_split_of_another_catalogue_is_refused() -> None:
+    with pytest.raises(InputError, match=r"does not know the catalogue other .* made from s"):
+        gather(survey("other", 5), make_split(survey("s", 5)))
