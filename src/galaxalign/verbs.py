@@ -267,7 +267,7 @@ def search(
         for path in images:
             if not Path(path).is_file():
                 raise InputError(f"there is no image {path} to search with; check the path")
-            picture = frame(decode(path), encoder.framing)
+            picture = frame(decode(path), encoder.preprocessing)
             parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
         parts += [_symbol_vector(loaded, name) for name in symbols]
         if texts or unwanted:
@@ -419,7 +419,7 @@ def _symbol_vector(model: Model, name: str) -> np.ndarray:
     encoder, scheme = model.encoder, model.taxonomy
     if model.symbols is None:
         raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
-    size = encoder.framing.size
+    size = encoder.preprocessing.size
     if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
         return encoder.encode_symbols(load_drawing(name, size=size)[None]).cpu().numpy()[0]
     index = scheme.index(name)

@@ -51,7 +51,7 @@ def encode_catalog(
         Unit vectors; zeros where the picture could not be read.
     statuses : list of str
     """
-    for rows, batch, statuses in iter_images(paths, encoder.framing, batch_size=_BATCH):
+    for rows, batch, statuses in iter_images(paths, encoder.preprocessing, batch_size=_BATCH):
         vectors = np.zeros((len(statuses), encoder.dimension), np.float32)
         good = np.array([status == "ok" for status in statuses])
         if good.any():
@@ -71,7 +71,7 @@ def symbol_prototypes(
     encoder: Encoder, taxonomy: Taxonomy, *, variants: int = 16, drawings: Path | None = None
 ) -> np.ndarray:
     """Return one unit vector per class (K, D): the mean over variants of its symbol."""
-    bank = symbol_bank(taxonomy, variants=variants, size=encoder.framing.size, drawings=drawings)
+    bank = symbol_bank(taxonomy, variants=variants, size=encoder.preprocessing.size, drawings=drawings)
     flat = bank.reshape(-1, *bank.shape[2:])
     vectors = [encoder.encode_symbols(flat[i : i + _BATCH]).cpu().numpy() for i in range(0, len(flat), _BATCH)]
     return prototypes(np.split(np.concatenate(vectors), len(taxonomy)))

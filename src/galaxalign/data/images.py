@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "OK",
-    "Framing",
     "decode",
     "frame",
     "iter_images",
@@ -43,48 +40,6 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".g
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
 _PREFETCH = 2  # batches under way beyond the one that is being used
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How a picture becomes the encoder's input: a centred square of it, resized.
-
-    Parameters
-    ----------
-    crop : float
-        Side of the square as a fraction of the shorter side of the picture, in (0, 1].
-    size : int
-        Side of the result in pixels.
-    """
-
-    crop: float = 1.0
-    size: int = 128
-
-    def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise InputError(f"framing has crop = {self.crop}; it must lie in (0, 1]")
-        if self.size != int(self.size) or self.size < 1:
-            raise InputError(f"framing has size = {self.size}; it must be a positive whole number of pixels")
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Return a JSON-able form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Framing:
-        """Return the framing that `to_dict` wrote.
-
-        Raises
-        ------
-        InputError
-            If a key is not known.
-        """
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                close = get_close_matches(key, known, n=1, cutoff=0)
-                raise InputError(f"framing has the unknown key {key!r}; the closest known one is {close[0]!r}")
-        return cls(**values)
 
 
 def decode(path: str | Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
@@ -174,14 +129,14 @@ def _pixels(picture: Image.Image, path: Path, at_least: int | None) -> NDArray[n
     return np.array(picture.convert("RGB"))
 
 
-def frame(image: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
+def frame(image: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Cut the centred square out of a picture and resize it, antialiased (bicubic).
 
     Parameters
     ----------
     image : numpy.ndarray
         uint8 (height, width, 3).
-    framing : Framing
+    preprocessing : Preprocessing
         What to keep of it, and how large.
 
     Returns
@@ -190,27 +145,27 @@ def frame(image: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
         uint8 (size, size, 3).
     """
     height, width = image.shape[:2]
-    side = max(1.0, framing.crop * min(height, width))
+    side = max(1.0, preprocessing.crop * min(height, width))
     left, top = (width - side) / 2, (height - side) / 2
     # A box with fractions keeps the galaxy's centre where it is; rounding would shift it by half a pixel.
     resized = Image.fromarray(image).resize(
-        (framing.size, framing.size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
+        (preprocessing.size, preprocessing.size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
     )
     return np.array(resized)
 
 
-def _read(path: Path, framing: Framing) -> tuple[NDArray[np.uint8] | None, str]:
+def _read(path: Path, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8] | None, str]:
     """Decode and frame one file; a broken one is None and the sentence that says why."""
     # Twice the pixels that are needed: the reduced decoding then leaves nothing to see after the resize.
-    at_least = int(np.ceil(2 * framing.size / framing.crop))
+    at_least = int(np.ceil(2 * preprocessing.size / preprocessing.crop))
     try:
-        return frame(decode(path, at_least=at_least), framing), OK
+        return frame(decode(path, at_least=at_least), preprocessing), OK
     except InputError as error:
         return None, str(error)
 
 
 def iter_images(
-    paths: Sequence[Path], framing: Framing, *, batch_size: int = 64, workers: int | None = None
+    paths: Sequence[Path], preprocessing: Preprocessing, *, batch_size: int = 64, workers: int | None = None
 ) -> Iterator[tuple[slice, NDArray[np.uint8], list[str]]]:
     """Stream the pictures of a catalogue in order, decoded by threads a few batches ahead.
 
@@ -221,7 +176,7 @@ def iter_images(
     ----------
     paths : sequence of path
         The files, in the order of the catalogue.
-    framing : Framing
+    preprocessing : Preprocessing
         What to keep of each.
     batch_size : int
         Pictures in a batch; the last one may hold fewer.
@@ -245,14 +200,14 @@ def iter_images(
         start = next(starts, None)
         if start is not None:
             rows = slice(start, min(start + batch_size, len(paths)))
-            waiting.append((rows, [pool.submit(_read, Path(path), framing) for path in paths[rows]]))
+            waiting.append((rows, [pool.submit(_read, Path(path), preprocessing) for path in paths[rows]]))
 
     try:
         for _ in range(1 + _PREFETCH):
             submit()
         while waiting:
             rows, futures = waiting.popleft()
-            batch = np.zeros((len(futures), framing.size, framing.size, 3), np.uint8)
+            batch = np.zeros((len(futures), preprocessing.size, preprocessing.size, 3), np.uint8)
             statuses = []
             for row, future in enumerate(futures):
                 pixels, status = future.result()
@@ -267,7 +222,7 @@ def iter_images(
 
 def load_images(
     paths: Sequence[Path],
-    framing: Framing,
+    preprocessing: Preprocessing,
     *,
     workers: int | None = None,
     progress: Callable[[int], object] | None = None,
@@ -278,7 +233,7 @@ def load_images(
     ----------
     paths : sequence of path
         The files, in the order of the catalogue.
-    framing : Framing
+    preprocessing : Preprocessing
         What to keep of each.
     workers : int, optional
         Threads. Default: one for each processor that this process may use, at most 16.
@@ -292,9 +247,9 @@ def load_images(
     statuses : list of str
         "ok", or the sentence that says why not, for each.
     """
-    images = np.zeros((len(paths), framing.size, framing.size, 3), np.uint8)
+    images = np.zeros((len(paths), preprocessing.size, preprocessing.size, 3), np.uint8)
     statuses: list[str] = []
-    for rows, batch, batch_statuses in iter_images(paths, framing, batch_size=32, workers=workers):
+    for rows, batch, batch_statuses in iter_images(paths, preprocessing, batch_size=32, workers=workers):
         images[rows] = batch
         statuses += batch_statuses
         if progress is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.clip import ClipEncoder, build_clip, build_lite, build_timm_minilm
 from galaxalign.encoders.vision import VisionEncoder, build_vision, read_weights
 from galaxalign.errors import InputError
@@ -60,24 +60,24 @@ def load_encoder(
     import timm
 
     target = default_device(device)
-    framing = Framing(crop=crop)
+    preprocessing = Preprocessing(crop=crop)
     if name == "lite":
-        encoder = build_lite(framing=framing, device=target)
+        encoder = build_lite(preprocessing=preprocessing, device=target)
         if words:
             return encoder
         return _trunk_alone(encoder, target)
     architecture = name.partition("@")[0].partition("/")[0]
     if name.startswith(("hf-hub:", "local-dir:")) or architecture in open_clip.list_models():
-        clip = build_clip(name, framing=framing, device=target)
+        clip = build_clip(name, preprocessing=preprocessing, device=target)
         return clip if words else _trunk_alone(clip, target)
     if "hub:" in name or timm.is_model(architecture.partition(".")[0]):
-        vision = build_vision(name, framing=None, device=target)
-        vision.framing = Framing(crop=crop, size=vision.framing.size)
+        vision = build_vision(name, preprocessing=None, device=target)
+        vision.preprocessing = Preprocessing(crop=crop, size=vision.preprocessing.size)
         if not words:
             return vision
         file = name.partition("@")[2]
         weights: dict[str, Any] = read_weights(Path(file)) if file else dict(vision.visual.state_dict())
-        return build_timm_minilm(architecture, weights, framing=vision.framing, device=target)
+        return build_timm_minilm(architecture, weights, preprocessing=vision.preprocessing, device=target)
     known = ["lite", *open_clip.list_models(), *timm.list_models(pretrained=True)]
     close = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -99,7 +99,7 @@ def _trunk_alone(encoder: ClipEncoder, device: torch.device) -> VisionEncoder:
         trunk,
         architecture=architecture,
         name=encoder.name,
-        framing=encoder.framing,
+        preprocessing=encoder.preprocessing,
         mean=encoder.mean,
         std=encoder.std,
         device=device,

@@ -12,9 +12,10 @@ import numpy as np
 from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.captions import attribute_caption, class_prompts
-from galaxalign.data.augment import canvas_framing_factor
+from galaxalign.data.augment import canvas_factor
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import Framing, load_images
+from galaxalign.data.images import load_images
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
@@ -240,14 +241,14 @@ def _load(
     quiet: bool,
 ) -> tuple[TrainingData, list[tuple[str, str]]]:
     """Decode every picture once; return the data and the ids that could not be read, with the reason."""
-    framing: Framing = tower.framing
-    factor = canvas_framing_factor(framing.crop)
-    size = round(framing.size * factor)
-    canvas = Framing(crop=min(1.0, framing.crop * factor), size=size)
+    preprocessing: Preprocessing = tower.preprocessing
+    factor = canvas_factor(preprocessing.crop)
+    size = round(preprocessing.size * factor)
+    canvas = Preprocessing(crop=min(1.0, preprocessing.crop * factor), size=size)
     paths, ids = catalog.paths(), catalog.ids
     images, kept, kept_rows, skipped = {}, {}, {}, []
     with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
-        for part, frame in (("train", canvas), ("validation", framing)):
+        for part, frame in (("train", canvas), ("validation", preprocessing)):
             pixels, statuses = load_images([paths[row] for row in rows[part]], frame, progress=done)
             good = np.array([status == "ok" for status in statuses])
             skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
@@ -264,9 +265,9 @@ def _load(
         validation_images=images["validation"],
         validation_labels=kept["validation"],
         prompts=[list(class_prompts(galaxy_class)) for galaxy_class in scheme.classes],
-        symbols=symbol_bank(scheme, variants=variants, size=framing.size, seed=seed, drawings=drawings),
+        symbols=symbol_bank(scheme, variants=variants, size=preprocessing.size, seed=seed, drawings=drawings),
         flip_permutation=scheme.flip_permutation(),
-        canvas_factor=size / framing.size,
+        canvas_factor=size / preprocessing.size,
         captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
     )
     return data, skipped
@@ -275,7 +276,7 @@ def _load(
 def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
-    size = tower.framing.size
+    size = tower.preprocessing.size
     margin = (data.images.shape[1] - size) // 2
     framed = data.images[:, margin : margin + size, margin : margin + size]
     words = isinstance(tower, ClipEncoder)
