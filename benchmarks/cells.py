@@ -25,7 +25,6 @@ from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_p
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.benchmark.retrieval import precision_at_k, retrieval_scores
 from galaxalign.captions import class_prompts
-from galaxalign.data.augment import canvas_factor
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.preprocessing import Preprocessing
@@ -117,8 +116,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     words = recipe.needs_words
     encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
     paths = catalog.paths()
-    factor = canvas_factor(crop)
-    canvas = Preprocessing(crop=crop * factor, size=round(args.size * factor))
+    canvas = encoder.preprocessing.with_margin(encoder.preprocessing.widest_margin())
     started = time.monotonic()
     train_images, _ = load_images([paths[r] for r in rows["train"] if not args.retest], canvas)
     validation_images, _ = load_images([paths[r] for r in rows["validation"]], encoder.preprocessing)
@@ -139,7 +137,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         prompts=prompts,
         symbols=symbols,
         flip_permutation=taxonomy.flip_permutation(),
-        canvas_factor=canvas.size / args.size,
+        canvas_factor=canvas.margin,
         captions=captions(catalog, taxonomy, rows["train"], args.seed),
     )
     folder = args.out / "running" / args.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from galaxalign.analysis.projection import project as project_vectors
 from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import decode, frame
+from galaxalign.data.images import prepare
+from galaxalign.data.locations import located, resolved
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import make_split, read_split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
@@ -196,14 +199,19 @@ def embed(
     loaded = load_model(model, device=default_device(device))
     ids, paths = source.ids, source.paths()
     carried = {name: source.table[name].to_numpy() for name in _CARRIED if name in source.table and name != "file_loc"}
-    carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
+    carried["image_path"] = np.array([resolved(path) for path in paths], dtype=object)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
     failed = 0
     with (
         progress("embedding", len(source), quiet=quiet) as done,
         EmbeddingWriter(out, dimension=loaded.encoder.dimension, metadata=about) as writer,
     ):
-        for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=not loaded.taxonomy.handed):
+        for rows, vectors, statuses in encode_catalog(
+            loaded.encoder,
+            paths,
+            mirror=not loaded.taxonomy.handed,
+            pixel_scales=source.pixel_scales(loaded.encoder.preprocessing),
+        ):
             columns = {name: values[rows] for name, values in carried.items()}
             writer.write(ids[rows], vectors, statuses, columns)
             failed += sum(status != "ok" for status in statuses)
@@ -265,9 +273,7 @@ def search(
         loaded = _model_of(gallery, model, device)
         encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
         for path in images:
-            if not Path(path).is_file():
-                raise InputError(f"there is no image {path} to search with; check the path")
-            picture = frame(decode(path), encoder.preprocessing)
+            picture = prepare(located(Path(), str(path)), encoder.preprocessing)
             parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
         parts += [_symbol_vector(loaded, name) for name in symbols]
         if texts or unwanted:
@@ -383,7 +389,8 @@ def _predict(
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
     with progress("looking", len(catalog), quiet=quiet) as done:
-        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
+        scales = catalog.pixel_scales(model.encoder.preprocessing)
+        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror, pixel_scales=scales):
             vectors[rows] = part
             statuses += found
             done(len(found))
@@ -395,6 +402,7 @@ def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> d
         "taxonomy": taxonomy.name,
         "model": str(model.folder.resolve()) if model.folder else "",
         "fingerprint": model.encoder.fingerprint,
+        "preprocessing": json.dumps(model.encoder.preprocessing.to_dict()),
         "classifier": classifier.name,
     }
 
@@ -405,6 +413,13 @@ def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None)
     if not named:
         raise InputError("the embeddings do not say which model made them; name it with --model")
     loaded = load_model(named, device=default_device(device))
+    if "preprocessing" in gallery.metadata:
+        then = Preprocessing.from_dict(json.loads(str(gallery.metadata["preprocessing"])))
+        then.require(
+            loaded.encoder.preprocessing,
+            owner="the embeddings file",
+            advice=f"embed the catalogue again with {named}, or name the model that made it",
+        )
     made_by = gallery.metadata.get("fingerprint")
     if made_by != loaded.encoder.fingerprint:
         raise InputError(

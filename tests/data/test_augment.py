@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from galaxalign.data.augment import Augmentation, augment, canvas_factor
+from galaxalign.data.augment import Augmentation, augment
+from galaxalign.data.preprocessing import Preprocessing
 
 STILL = Augmentation(rotate=False, flip=False, scale=0, shift=0, noise=0, colour=0)
 
@@ -58,4 +59,4 @@ def test_a_turn_keeps_the_centre_in_place():
 
 @pytest.mark.parametrize(("crop", "factor"), [(1.0, 1.0), (0.8, 1.25), (0.4, 2**0.5)])
 def test_the_canvas_is_as_wide_as_a_turn_needs_and_the_picture_allows(crop, factor):
-    assert canvas_factor(crop) == pytest.approx(factor)
+    assert Preprocessing(crop=crop).widest_margin() == pytest.approx(factor)

@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from galaxalign.data.images import IMAGE_SUFFIXES
+from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
+from galaxalign.data.locations import Location, located, pattern_rows, without_suffix
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.tables import (
     TABLE_SUFFIXES,
     cell_text,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLE_SUFFIXES", "Catalog", "as_catalog", "check_output", "read_catalog", "write_table"]
 
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
+_SCALE_COLUMNS = ("pixel_scale", "pxscale")
 _TEXT_COLUMNS = ("id_str", "file_loc")
 
 # "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
@@ -68,8 +71,8 @@ class Catalog:
         """The id of each row."""
         return [str(value) for value in self.table["id_str"]]
 
-    def paths(self) -> list[Path]:
-        """Return the image file of each row.
+    def paths(self) -> list[Location]:
+        """Return where the image of each row lies; {id} in it is the id of the row.
 
         Raises
         ------
@@ -78,7 +81,24 @@ class Catalog:
         """
         if "file_loc" not in self.table:
             raise InputError(_lacks(self.source, "file_loc", self.table.columns))
-        return [self.root / str(value) for value in self.table["file_loc"]]
+        rows = zip(self.ids, self.table["file_loc"], strict=True)
+        return [located(self.root, str(value).replace("{id}", identity)) for identity, value in rows]
+
+    def pixel_scales(self, preprocessing: Preprocessing) -> NDArray[np.float64] | None:
+        """Return arcsec per pixel of each row where preprocessing takes them from the catalogue, else None.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has neither a column pixel_scale nor pxscale.
+        """
+        if preprocessing.pixel_scale != "column":
+            return None
+        names = {str(column).lower(): column for column in self.table.columns}
+        found = next((names[name] for name in _SCALE_COLUMNS if name in names), None)
+        if found is None:
+            raise InputError(_lacks(self.source, " or ".join(_SCALE_COLUMNS), self.table.columns))
+        return _numbers(self.table[found])
 
     def texts(self, column: str) -> list[str]:
         """Return a column as text: "" where it is missing, whole numbers (3.0) without a point ("3")."""
@@ -131,6 +151,9 @@ def read_catalog(
     if path.is_file():
         frame = _renamed(path, dict(columns or {}))
         return as_catalog(frame, root=path.parent, source=_short_name(path), require=require, where=str(path))
+    if "{id}" in str(source):
+        root, rows = pattern_rows(str(source))
+        return _listed(root, rows, f"pattern {source}", require)
     if glob.has_magic(str(source)):
         found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
         return _image_catalog(_fixed_part(path), found, f"glob {source}", require)
@@ -197,20 +220,30 @@ def _renamed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 def _image_catalog(root: Path, found: Iterable[Path], where: str, require: Sequence[str]) -> Catalog:
     """Return the catalogue of bare image files."""
-    import pandas as pd
-
-    files = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    files = [path for path in found if _is_image(path) and path.is_file()]
     if not files:
         beside = sorted(root.iterdir()) if root.is_dir() else []
         tables = [path for path in beside if table_suffix(path) in TABLE_SUFFIXES]
         hint = f"; the catalogue may be {tables[0]}" if tables else ""
-        raise InputError(f"the {where} holds no images ({', '.join(IMAGE_SUFFIXES)}){hint}")
-    frame = pd.DataFrame(
-        {
-            "id_str": [path.stem for path in files],
-            "file_loc": [path.relative_to(root).as_posix() for path in files],
-        }
-    )
+        raise InputError(f"the {where} holds no images ({', '.join((*IMAGE_SUFFIXES, *FLUX_SUFFIXES))}){hint}")
+    rows = [(without_suffix(path), path.relative_to(root).as_posix()) for path in files]
+    return _listed(root, rows, where, require)
+
+
+def _is_image(path: Path) -> bool:
+    """Tell by its name whether a file is an image; a FITS file called catalog is none."""
+    name = path.name.lower()
+    flux = name.endswith(FLUX_SUFFIXES) and name.partition(".")[0] not in ("catalog", "catalogue")
+    return flux or name.endswith(IMAGE_SUFFIXES)
+
+
+def _listed(root: Path, rows: list[tuple[str, str]], where: str, require: Sequence[str]) -> Catalog:
+    """Return the catalogue of ids and where their images lie."""
+    import pandas as pd
+
+    if not rows:
+        raise InputError(f"the {where} finds no file; check the folder and what stands around {{id}} and {{band}}")
+    frame = pd.DataFrame(rows, columns=["id_str", "file_loc"])
     return as_catalog(frame, root=root, source=root.resolve().name, require=require, where=f"the {where}")
 
 
@@ -230,6 +263,13 @@ def _lacks(where: str, column: str, found: Iterable[object]) -> str:
     names = [str(name) for name in found]
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     return f"{where} has no column {column}; its columns are {shown}"
+
+
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where there is none."""
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
 
 
 def _canonical_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:

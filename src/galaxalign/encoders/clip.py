@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class ClipEncoder:
     def fingerprint(self) -> str:
         """Return what identifies the image tower and its preprocessing: what makes vectors comparable."""
         parts: dict[str, Any] = dict(self.visual.state_dict())
-        return fingerprint(parts | {"preprocessing": self.preprocessing, "mean": self.mean, "std": self.std})
+        return fingerprint(parts | {"preprocessing": str(self.preprocessing), "mean": self.mean, "std": self.std})
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 or 0..255 float pixels (N, 3, S, S) as the tower wants them."""
@@ -267,7 +268,7 @@ def build_clip(
         "ARCHITECTURE" (random weights), "ARCHITECTURE/PRETRAINED", "ARCHITECTURE@FILE",
         "hf-hub:OWNER/MODEL" or "local-dir:FOLDER".
     preprocessing : Preprocessing, optional
-        Only its crop counts; the size is the model's.
+        All but its size counts; that is the model's.
     device : device
 
     Raises
@@ -315,7 +316,6 @@ def build_clip(
             raise InputError(f"{pretrained} does not fit {architecture}: {error}") from error
     size = model.visual.image_size
     size = size[0] if isinstance(size, tuple | list) else size
-    crop = preprocessing.crop if preprocessing else 1.0
     mean = getattr(model.visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     std = getattr(model.visual, "image_std", None) or open_clip.OPENAI_DATASET_STD
     return ClipEncoder(
@@ -323,7 +323,7 @@ def build_clip(
         tokenizer,
         config or {"embed_dim": model.visual.output_dim},
         name=name,
-        preprocessing=Preprocessing(crop=crop, size=int(size)),
+        preprocessing=replace(preprocessing or Preprocessing(), size=int(size)),
         mean=mean,
         std=std,
         device=device,

@@ -22,7 +22,7 @@ from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untraine
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy
 
-__all__ = ["Model", "load_model", "save_model"]
+__all__ = ["Model", "load_model", "save_model", "saved_preprocessing"]
 
 _FORMAT = 3
 _SETTINGS = "galaxalign.json"
@@ -206,6 +206,17 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
         trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=preprocessing.size)
         encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
     return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder)
+
+
+def saved_preprocessing(folder: Path) -> Preprocessing | None:
+    """Return how the model in a folder looks at images; None where it is no GalaxAlign folder."""
+    path = folder / _SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        return Preprocessing.from_dict(json.loads(path.read_text())["encoder"]["preprocessing"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not say how images are prepared ({error}); train the model again") from error
 
 
 def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:

@@ -67,7 +67,7 @@ class VisionEncoder:
     def fingerprint(self) -> str:
         """Return what identifies the tower and its preprocessing."""
         parts: dict[str, Any] = dict(self.visual.state_dict())
-        return fingerprint(parts | {"preprocessing": self.preprocessing, "mean": self.mean, "std": self.std})
+        return fingerprint(parts | {"preprocessing": str(self.preprocessing), "mean": self.mean, "std": self.std})
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 or 0..255 float pixels (N, 3, S, S) as the tower wants them."""
