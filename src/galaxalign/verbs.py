@@ -19,7 +19,7 @@ from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import prepare
-from galaxalign.data.locations import located, resolved
+from galaxalign.data.locations import locate, located, resolved
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import make_split, read_split
 from galaxalign.data.tables import write_json
@@ -273,7 +273,10 @@ def search(
         loaded = _model_of(gallery, model, device)
         encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
         for path in images:
-            picture = prepare(located(Path(), str(path)), encoder.preprocessing)
+            location = located(Path(), str(path))
+            if "{band}" not in str(path) and not (found := locate(location)).remote and not Path(found.file).is_file():
+                raise InputError(f"there is no image {path} to search with; check the path")
+            picture = prepare(location, encoder.preprocessing)
             parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
         parts += [_symbol_vector(loaded, name) for name in symbols]
         if texts or unwanted:

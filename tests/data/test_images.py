@@ -267,21 +267,6 @@ def test_no_images_give_an_empty_array() -> None:
     assert statuses == []
 
 
-@pytest.mark.parametrize("crop", [0, -0.5, 1.01, float("nan")])
-def test_a_crop_outside_the_picture_is_refused(crop: float) -> None:
-    with pytest.raises(InputError, match="crop"):
-        Preprocessing(crop=crop)
-
-
-def test_framing_survives_json_and_names_a_misspelt_key() -> None:
-    preprocessing = Preprocessing(crop=0.4, size=96)
-    assert Preprocessing.from_dict(preprocessing.to_dict()) == preprocessing
-    with pytest.raises(InputError, match=r"'corp'.*'crop'"):
-        Preprocessing.from_dict({"corp": 0.4})
-    with pytest.raises(InputError, match="size"):
-        Preprocessing(size=0)
-
-
 @pytest.mark.real
 def test_real_galaxies_are_read(shared: Path) -> None:
     for source in ("efigi", "gz1", "gz2", "gz2_stripe82"):
