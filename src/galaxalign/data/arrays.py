@@ -138,7 +138,7 @@ def read_npy(file: BinaryIO, place: Place) -> Planes:
 
 
 # h5py lets one thread at a time read; opening a file for every row would cost more than the row.
-_files: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+_files: OrderedDict[tuple[str, int, int], tuple[Any, Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -176,15 +176,18 @@ def _opened(place: Place) -> Any:
         key = (str(place.file), facts.st_mtime_ns, facts.st_size)
     if key not in _files:
         while len(_files) >= _OPEN_FILES:
-            _files.popitem(last=False)[1].close()
+            for part in _files.popitem(last=False)[1]:
+                part.close()
         if place.remote:
             import fsspec
 
-            _files[key] = h5py.File(fsspec.open(str(place.file), "rb").open(), "r")
+            raw = fsspec.open(str(place.file), "rb").open()
         else:
-            _files[key] = h5py.File(place.file, "r")
+            # By HDF5 itself the file would be locked for everyone else in this process.
+            raw = open(place.file, "rb")  # noqa: SIM115 (as long as the cache has it)
+        _files[key] = (h5py.File(raw, "r"), raw)
     _files.move_to_end(key)
-    return _files[key]
+    return _files[key][0]
 
 
 def _datasets(file: Any) -> str:

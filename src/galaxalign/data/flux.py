@@ -30,7 +30,9 @@ MAX_BLANK = 0.25
 MAX_WHITE = 0.5
 """Largest share of pixels that a stretch may make white in all three channels."""
 
-_ABSURD = 1e30  # no flux in any unit in use reaches this, but every ninth float with its bytes in the wrong order does
+# No flux in any unit in use is beyond these, but every ninth float with its bytes in the wrong order is above the
+# first, and of whole numbers all are below the second.
+_HUGE, _TINY = 1e30, 1e-37
 
 
 def wanted_bands(preprocessing: Preprocessing, location: str) -> tuple[str, ...]:
@@ -153,6 +155,7 @@ def _entries(count: int, names: Sequence[str] | None, preprocessing: Preprocessi
 
 def _mend(plane: NDArray[np.floating], where: str) -> NDArray[np.float32]:
     """Return one band as float32 with NaN where it is blank and the largest value where it is saturated."""
+    _check_bytes(plane, where)
     with np.errstate(over="ignore", invalid="ignore"):
         band = np.array(plane, np.float32)
     finite = np.isfinite(band)
@@ -163,11 +166,18 @@ def _mend(plane: NDArray[np.floating], where: str) -> NDArray[np.float32]:
             band[band == np.inf] = measured.max()
         else:
             band[:] = np.nan
-    else:
-        measured = band
-    if np.count_nonzero(np.abs(measured) > _ABSURD) > 0.01 * measured.size:
-        raise InputError(
-            f"{where} has values up to {np.abs(measured).max():.1e}, as when the bytes of each number are in the wrong "
-            "order (FITS is big-endian); write it again"
-        )
     return band
+
+
+def _check_bytes(plane: NDArray[np.floating], where: str) -> None:
+    """Raise InputError if floating-point values look as they do when the order of their bytes is wrong."""
+    if plane.dtype.kind != "f":
+        return
+    size = np.abs(plane[np.isfinite(plane) & (plane != 0)])
+    huge = size > _HUGE
+    if np.count_nonzero(huge) > 0.01 * size.size or (size.size and np.median(size) < _TINY):
+        shown = size[huge].max() if huge.any() else np.median(size)
+        raise InputError(
+            f"{where} has values such as {shown:.1e}, as when the bytes of each number are in the wrong order "
+            "(FITS is big-endian); write it again"
+        )

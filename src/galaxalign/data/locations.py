@@ -112,8 +112,8 @@ def fetch(place: Place) -> bytes:
     scheme = address.partition("://")[0].lower()
     for attempt in range(_TRIES):
         try:
-            with fsspec.open(address, "rb") as file:
-                return file.read()
+            system, path = fsspec.core.url_to_fs(address)
+            return bytes(system.cat_file(path))
         except FileNotFoundError:
             raise InputError(f"there is no image at {place.name}; check file_loc in the catalogue") from None
         except ImportError:
