@@ -31,8 +31,8 @@ from galaxalign.morphology import Morphology
 from galaxalign.plausible import complete
 
 STRETCHES = (
-    "lupton:stretch=0.5,Q=8",
-    "asinh:minimum=0,maximum=1,softening=0.1",
+    "lupton:stretch=0.15,Q=8",
+    "asinh:minimum=0,maximum=1,softening=0.03",
     "log:minimum=0,maximum=1,a=300",
     "linear:minimum=0,maximum=1",
     "percentile:lower=1,upper=99.8",

@@ -33,6 +33,7 @@ MAX_WHITE = 0.5
 # No flux in any unit in use is beyond these, but every ninth float with its bytes in the wrong order is above the
 # first, and of whole numbers all are below the second.
 _HUGE, _TINY = 1e30, 1e-37
+_SAMPLE = 5000  # pixels that are looked at for this
 
 
 def wanted_bands(preprocessing: Preprocessing, location: str) -> tuple[str, ...]:
@@ -88,7 +89,9 @@ def to_picture(
         )
     entries = _entries(len(planes), names, preprocessing, where)
     used = {number: _mend(planes[number], where) for number in {number for entry in entries for number in entry}}
-    channels = np.stack([np.mean([used[number] for number in entry], axis=0) for entry in entries])
+    channels = np.stack(
+        [np.mean([used[n] for n in entry], axis=0) if len(entry) > 1 else used[entry[0]] for entry in entries]
+    )
     blank = float(np.isnan(channels).any(axis=0).mean())
     if blank == 1:
         raise InputError(f"{where} is blank: every pixel is NaN or infinite; cut it out where the survey has data")
@@ -173,7 +176,8 @@ def _check_bytes(plane: NDArray[np.floating], where: str) -> None:
     """Raise InputError if floating-point values look as they do when the order of their bytes is wrong."""
     if plane.dtype.kind != "f":
         return
-    size = np.abs(plane[np.isfinite(plane) & (plane != 0)])
+    some = plane.ravel()[:: max(1, plane.size // _SAMPLE)]
+    size = np.abs(some[np.isfinite(some) & (some != 0)])
     huge = size > _HUGE
     if np.count_nonzero(huge) > 0.01 * size.size or (size.size and np.median(size) < _TINY):
         shown = size[huge].max() if huge.any() else np.median(size)

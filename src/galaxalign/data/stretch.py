@@ -138,7 +138,10 @@ class Stretch:
 
             minimum = float(settings["minimum"])
             filled = np.where(missing, np.float32(minimum), scaled)
-            return make_lupton_rgb(*filled, minimum=minimum, stretch=float(settings["stretch"]), Q=float(settings["Q"]))
+            with np.errstate(divide="ignore", invalid="ignore"):  # astropy divides by an intensity of 0, then drops it
+                return make_lupton_rgb(
+                    *filled, minimum=minimum, stretch=float(settings["stretch"]), Q=float(settings["Q"])
+                )
         if self.kind == "percentile":
             percentiles = [float(settings[name]) for name in ("lower", "upper")]
             limits = [_percentiles(channel, percentiles) for channel in scaled]
