@@ -31,12 +31,14 @@ from galaxalign.morphology import Morphology
 from galaxalign.plausible import complete
 
 STRETCHES = (
-    "lupton:stretch=0.15,Q=8",
-    "asinh:minimum=0,maximum=1,softening=0.03",
+    "lupton:stretch=0.5,Q=8",
+    "asinh:minimum=0,maximum=1,softening=0.1",
     "log:minimum=0,maximum=1,a=300",
     "linear:minimum=0,maximum=1",
     "percentile:lower=1,upper=99.8",
 )
+# Simulated galaxies are fainter.
+SHOWN = ("lupton:stretch=0.15,Q=8", "asinh:minimum=0,maximum=1,softening=0.03", *STRETCHES[2:])
 SAVED: dict[str, dict[str, object]] = {
     "PNG": {"format": "PNG"},
     "JPEG 100": {"format": "JPEG", "quality": 100, "subsampling": 0},
@@ -70,17 +72,17 @@ def figure(path: Path) -> None:
     import matplotlib.pyplot as plt
 
     cubes = simulated()
-    chart, axes = plt.subplots(len(cubes), len(STRETCHES), figsize=(8, 6.6), layout="constrained")
+    chart, axes = plt.subplots(len(cubes), len(SHOWN), figsize=(8, 6.6), layout="constrained")
     with tempfile.TemporaryDirectory() as folder:
         for row, cube in enumerate(cubes):
             file = Path(folder) / f"{row}.fits"
             fits.writeto(file, cube)
-            for column, stretch in enumerate(STRETCHES):
+            for column, stretch in enumerate(SHOWN):
                 axes[row, column].imshow(prepare(file, Preprocessing(size=160, stretch=stretch)))
                 axes[row, column].set_axis_off()
                 if row == 0:
                     axes[row, column].set_title(stretch.replace(":", "\n").replace(",", "\n"), fontsize=8)
-    chart.savefig(path, dpi=130)
+    chart.savefig(path, dpi=85)
     plt.close(chart)
 
 
