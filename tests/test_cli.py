@@ -153,7 +153,7 @@ def test_command_and_function_have_the_same_arguments_and_defaults(verb: str) ->
     }
     group = typer.main.get_command(cli.app)
     command = {
-        max(parameter.opts, key=len).lstrip("-"): parameter.default
+        max(parameter.opts, key=len).lstrip("-").replace("-", "_"): parameter.default
         for parameter in group.commands[verb].params  # type: ignore[attr-defined]
     }
     kinds = {p.kind for p in inspect.signature(getattr(galaxalign, verb)).parameters.values()}

@@ -117,7 +117,8 @@ def test_a_model_trained_on_fits_says_the_same_of_the_pictures(start, tmp_path, 
     said = {kind: classify(catalog=catalog, model=model, quiet=True) for kind, catalog in survey.items()}
     assert (said["fits"]["status"] == "ok").all()
     pd.testing.assert_frame_equal(said["fits"], said["png"])  # not a bit is lost on the way
-    sure = said["fits"].filter(like="probability_").max(axis=1) > 0.3
+    chances = np.sort(said["fits"].filter(like="probability_").to_numpy(), axis=1)
+    sure = chances[:, -1] - chances[:, -2] > 0.05  # a tie falls to one side or the other
     assert (said["fits"]["label"] == said["jpg"]["label"])[sure].all()
     vectors = {
         kind: embed(catalog=catalog, model=model, out=tmp_path / f"{kind}.parquet", quiet=True)
