@@ -25,9 +25,9 @@ from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_p
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.benchmark.retrieval import precision_at_k, retrieval_scores
 from galaxalign.captions import class_prompts
-from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import read_catalog
-from galaxalign.data.images import Framing, load_images
+from galaxalign.data.images import load_images
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import read_split
 from galaxalign.encoders.base import eight_views, to_tensor
 from galaxalign.encoders.clip import build_lite, build_timm_minilm
@@ -67,16 +67,16 @@ def override(recipe: Recipe, changes: list[str]) -> Recipe:
 
 def make_encoder(tower: str, crop: float, weights: Path, *, words: bool, size: int = 128) -> Any:
     """Return the tower with its text tower, or alone."""
-    framing = Framing(crop=crop, size=size)
+    preprocessing = Preprocessing(crop=crop, size=size)
     if tower == "lite":
-        encoder = build_lite(framing=framing)
+        encoder = build_lite(preprocessing=preprocessing)
     else:
         state = read_weights(weights / "mobilenetv3_small_100_timm.safetensors")
-        encoder = build_timm_minilm("mobilenetv3_small_100", state, framing=framing)
+        encoder = build_timm_minilm("mobilenetv3_small_100", state, preprocessing=preprocessing)
     if words:
         return encoder
     trunk = encoder.visual.trunk
-    return VisionEncoder(trunk, name=tower, framing=framing, mean=encoder.mean, std=encoder.std)
+    return VisionEncoder(trunk, name=tower, preprocessing=preprocessing, mean=encoder.mean, std=encoder.std)
 
 
 @torch.inference_mode()
@@ -116,11 +116,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     words = recipe.needs_words
     encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
     paths = catalog.paths()
-    factor = canvas_framing_factor(crop)
-    canvas = Framing(crop=crop * factor, size=round(args.size * factor))
+    canvas = encoder.preprocessing.with_margin(encoder.preprocessing.widest_margin())
     started = time.monotonic()
     train_images, _ = load_images([paths[r] for r in rows["train"] if not args.retest], canvas)
-    validation_images, _ = load_images([paths[r] for r in rows["validation"]], encoder.framing)
+    validation_images, _ = load_images([paths[r] for r in rows["validation"]], encoder.preprocessing)
     classes = taxonomy.classes
     prompts = [list(class_prompts(c)) for c in classes]
     symbols = np.zeros((len(classes), 1, args.size, args.size, 3), np.uint8)
@@ -138,7 +137,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         prompts=prompts,
         symbols=symbols,
         flip_permutation=taxonomy.flip_permutation(),
-        canvas_factor=canvas.size / args.size,
+        canvas_factor=canvas.margin,
         captions=captions(catalog, taxonomy, rows["train"], args.seed),
     )
     folder = args.out / "running" / args.name
@@ -166,7 +165,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         towers = {"visual": encoder.visual, "symbol": getattr(encoder, "symbol", None)}
         weights = {f"{k}.{n}": t.clone() for k, m in towers.items() if m is not None for n, t in m.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")  # for later looks at the same model; not in git
-    test_images, _ = load_images([paths[r] for r in rows["test"]], encoder.framing)
+    test_images, _ = load_images([paths[r] for r in rows["test"]], encoder.preprocessing)
     y_val, y_test = labels[rows["validation"]], labels[rows["test"]]
     v_val, p_val = embed(encoder, validation_images, result.head if not words else None)
     v_test, p_test = embed(encoder, test_images, result.head if not words else None)
@@ -248,7 +247,9 @@ def run_frozen(
     words = args.method == "zero-shot"
     encoder = make_encoder(args.tower, crop, args.shared / "weights", words=words, size=args.size)
     paths = catalog.paths()
-    pixels = {part: load_images([paths[r] for r in members], encoder.framing)[0] for part, members in rows.items()}
+    pixels = {
+        part: load_images([paths[r] for r in members], encoder.preprocessing)[0] for part, members in rows.items()
+    }
     vectors = {part: encode_array(encoder, pixels[part], mirror=True) for part in ("validation", "test")}
     names = taxonomy.class_names
     if words:

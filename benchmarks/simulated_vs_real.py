@@ -30,7 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from galaxalign.data.catalog import Catalog, read_catalog
-from galaxalign.data.images import Framing, load_images
+from galaxalign.data.images import load_images
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.load import load_encoder
 from galaxalign.simulate import simulate
 from galaxalign.taxonomy import load_taxonomy
@@ -52,7 +53,7 @@ def balanced(catalog: Catalog, taxonomy: str, n: int, rng: np.random.Generator) 
 
 def pictures(catalog: Catalog, crop: float) -> NDArray[np.uint8]:
     """Return the readable images, as JPEG once more, so that the quality of a file tells nothing."""
-    images, status = load_images(catalog.paths(), Framing(crop=crop, size=SIZE))
+    images, status = load_images(catalog.paths(), Preprocessing(crop=crop, size=SIZE))
     result = []
     for image in images[[s == "ok" for s in status]]:
         buffer = io.BytesIO()

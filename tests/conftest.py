@@ -27,7 +27,7 @@ def tiny_clip():
     import open_clip
     import torch
 
-    from galaxalign.data.images import Framing
+    from galaxalign.data.preprocessing import Preprocessing
     from galaxalign.encoders.clip import ClipEncoder
 
     torch.manual_seed(0)
@@ -50,7 +50,7 @@ def tiny_clip():
         open_clip.get_tokenizer("RN50"),
         config,
         name="tiny",
-        framing=Framing(size=32),
+        preprocessing=Preprocessing(size=32),
         mean=half,
         std=half,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ import pandas as pd
 from PIL import Image
 
 from galaxalign import __version__
-from galaxalign.data.images import Framing, decode, frame
+from galaxalign.data.images import prepare
+from galaxalign.data.locations import Location
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 
 __all__ = ["MEANINGS", "page"]
@@ -48,7 +49,7 @@ _PIXELS = 128
 
 def page(
     found: pd.DataFrame,
-    pictures: Mapping[tuple[str, str], Path],
+    pictures: Mapping[tuple[str, str], Location],
     *,
     source: str,
     rows: int,
@@ -92,7 +93,7 @@ def page(
     )
 
 
-def _section(kind: str, found: pd.DataFrame, pictures: Mapping[tuple[str, str], Path]) -> dict[str, Any]:
+def _section(kind: str, found: pd.DataFrame, pictures: Mapping[tuple[str, str], Location]) -> dict[str, Any]:
     title, meaning = MEANINGS[kind]
     single = found["id_str"] == ""
     lines = [f"{label}: {said}" if label else said for label, said in found.loc[single, ["label", "detail"]].to_numpy()]
@@ -109,7 +110,7 @@ def _section(kind: str, found: pd.DataFrame, pictures: Mapping[tuple[str, str], 
     }
 
 
-def _card(row: Any, pictures: Mapping[tuple[str, str], Path]) -> dict[str, Any]:
+def _card(row: Any, pictures: Mapping[tuple[str, str], Location]) -> dict[str, Any]:
     sides = [_side(row.source, row.id_str, row.label, row.part, pictures)]
     if row.other_id:
         sides.append(_side(row.other_source, row.other_id, row.other_label, row.other_part, pictures))
@@ -118,7 +119,7 @@ def _card(row: Any, pictures: Mapping[tuple[str, str], Path]) -> dict[str, Any]:
 
 
 def _side(
-    source: str, identity: str, label: str, part: str, pictures: Mapping[tuple[str, str], Path]
+    source: str, identity: str, label: str, part: str, pictures: Mapping[tuple[str, str], Location]
 ) -> dict[str, str]:
     return {
         "id": identity,
@@ -127,12 +128,12 @@ def _side(
     }
 
 
-def _thumbnail(path: Path | None) -> str:
+def _thumbnail(path: Location | None) -> str:
     """Return a picture as a data URI; "" where there is none that can be read, which a finding of its own says."""
     if path is None:
         return ""
     try:
-        small = frame(decode(path, at_least=2 * _PIXELS), Framing(size=_PIXELS))
+        small = prepare(path, Preprocessing(size=_PIXELS, stretch="percentile"))
     except InputError:
         return ""
     out = BytesIO()

@@ -26,6 +26,7 @@ from galaxalign.data.audit import (
     split_groups,
 )
 from galaxalign.data.catalog import TABLE_SUFFIXES, check_output, read_catalog, write_table
+from galaxalign.data.locations import Location
 from galaxalign.data.picture_audit import check_pictures, same_pictures, survey_pictures
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import read_split
@@ -246,7 +247,7 @@ def _improbable(
 
 
 def _write_page(result: Audit, rows: Rows, path: Path, *, pictured: bool) -> None:
-    pictures: dict[tuple[str, str], Path] = {}
+    pictures: dict[tuple[str, str], Location] = {}
     if pictured:
         for catalog in rows.catalogs:
             named = zip(catalog.ids, catalog.paths(), strict=True)

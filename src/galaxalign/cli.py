@@ -119,7 +119,19 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the model folder.")],
     encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
     split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
-    crop: Annotated[float, typer.Option("--crop", help="Centred share of the frame to look at, 0 to 1.")] = 1.0,
+    crop: Annotated[
+        str | None, typer.Option("--crop", help="Centred square to look at: 0.5 of the frame, 64px or 30arcsec.")
+    ] = None,
+    stretch: Annotated[
+        str | None,
+        typer.Option("--stretch", help="For FITS and arrays: lupton, asinh:softening=0.1, log, linear, percentile."),
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option("--bands", help="What becomes red, green, blue, such as z,r,g or 3,2,1.")
+    ] = None,
+    pixel_scale: Annotated[
+        str | None, typer.Option("--pixel-scale", help="For a crop in arcsec: wcs, column, or arcsec per pixel.")
+    ] = None,
     share: Annotated[float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")] = 1.0,
     symbols: Annotated[
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
@@ -143,6 +155,9 @@ def train(
         split=split,
         out=out,
         crop=crop,
+        stretch=stretch,
+        bands=bands,
+        pixel_scale=pixel_scale,
         seed=seed,
         share=share,
         symbols=symbols,

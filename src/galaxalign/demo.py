@@ -206,7 +206,7 @@ def _ask(run: RunFiles, taxonomy: Taxonomy, seed: int) -> list[dict[str, Any]]:
     for place in rng.permutation(len(possible))[:_CLASSES_ASKED]:
         wanted = possible[place]
         example = rng.choice(spare[labels[spare] == wanted.name])
-        picture = catalog.paths()[example].relative_to(run.folder).as_posix()
+        picture = Path(catalog.paths()[example]).relative_to(run.folder).as_posix()
         words = with_article(wanted.phrases[0])
         for kind, query, asked in (
             ("picture", picture, {"image": run.folder / picture}),
@@ -252,7 +252,7 @@ def _write_here(catalog: Catalog, path: Path) -> None:
     """Write a selection of a catalogue into another folder; its images stay where they are."""
     table = catalog.table.copy()
     folder = path.parent.resolve()
-    table["file_loc"] = [Path(os.path.relpath(image.resolve(), folder)).as_posix() for image in catalog.paths()]
+    table["file_loc"] = [Path(os.path.relpath(Path(image).resolve(), folder)).as_posix() for image in catalog.paths()]
     write_table(table, path)
 
 

@@ -20,7 +20,8 @@ import pandas as pd
 from galaxalign import __version__, figures
 from galaxalign.analysis.projection import grid_figure
 from galaxalign.data.catalog import Catalog, read_catalog
-from galaxalign.data.images import Framing, decode, frame, load_images
+from galaxalign.data.images import decode, frame, load_images
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import PARTS, read_split
 from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
@@ -267,7 +268,7 @@ def _draw(
 ) -> None:
     """Draw every figure but the retrieval panels."""
     names = taxonomy.class_names
-    tiles = Framing(size=_TILE)
+    tiles = Preprocessing(size=_TILE)
     labels = taxonomy.encode(catalog.table["label"])
     shown = _some_of_each(labels, 8)
     images, _ = load_images([catalog.paths()[row] for row in shown], tiles)
@@ -298,14 +299,14 @@ def _panel(run: RunFiles, number: int, query: dict[str, Any], held_out: Catalog,
     right = [label == query["class"] for label in labels]
     shown: np.ndarray | str = query["query"]
     if query["kind"] == "picture":
-        shown = frame(decode(run.folder / query["query"]), Framing(size=160))
+        shown = frame(decode(run.folder / query["query"]), Preprocessing(size=160))
     elif query["kind"] == "symbol":
         wanted = taxonomy.classes[taxonomy.class_names.index(query["query"])]
         shown = render(wanted.morphology, size=160)
     name = f"search_{number + 1}_{query['kind']}"
     figures.retrieval_panel(
         shown,
-        _images_of(held_out, ids, Framing(size=112)),
+        _images_of(held_out, ids, Preprocessing(size=112)),
         [label.replace("_", " ") for label in labels],
         right,
         run.figures / f"{name}.png",
@@ -341,9 +342,9 @@ def _labels_of(catalog: Catalog, ids: list[str]) -> list[str]:
     return [labels[identity] for identity in ids]
 
 
-def _images_of(catalog: Catalog, ids: list[str], framing: Framing) -> np.ndarray:
+def _images_of(catalog: Catalog, ids: list[str], preprocessing: Preprocessing) -> np.ndarray:
     paths = dict(zip(catalog.ids, catalog.paths(), strict=True))
-    return load_images([paths[identity] for identity in ids], framing)[0]
+    return load_images([paths[identity] for identity in ids], preprocessing)[0]
 
 
 def _json(path: Path) -> Any:

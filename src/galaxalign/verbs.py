@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -17,7 +18,9 @@ from galaxalign.analysis.projection import project as project_vectors
 from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import decode, frame
+from galaxalign.data.images import prepare
+from galaxalign.data.locations import locate, located, resolved
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.scan import scan_catalog
 from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
@@ -246,8 +249,9 @@ def embed(
         for piece in source.pieces():
             ids, paths = piece.ids, piece.paths()
             carried = {name: piece.table[name].to_numpy() for name in _CARRIED if name in piece.table}
-            carried["image_path"] = np.array([str(path.resolve()) for path in paths], dtype=object)
-            for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=mirror):
+            carried["image_path"] = np.array([resolved(path) for path in paths], dtype=object)
+            scales = piece.pixel_scales(loaded.encoder.preprocessing)
+            for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=mirror, pixel_scales=scales):
                 writer.write(ids[rows], vectors, statuses, {name: values[rows] for name, values in carried.items()})
                 failed += sum(status != "ok" for status in statuses)
                 done(len(statuses))
@@ -308,9 +312,10 @@ def search(
         loaded = _model_of(gallery, model, device)
         encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
         for path in images:
-            if not Path(path).is_file():
+            location = located(Path(), str(path))
+            if "{band}" not in str(path) and not (found := locate(location)).remote and not Path(found.file).is_file():
                 raise InputError(f"there is no image {path} to search with; check the path")
-            picture = frame(decode(path), encoder.framing)
+            picture = prepare(location, encoder.preprocessing)
             parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
         parts += [_symbol_vector(loaded, name) for name in symbols]
         if texts or unwanted:
@@ -398,7 +403,8 @@ def _predict(
     mirror = not (model.taxonomy.handed or scheme.handed)
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
-    for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
+    scales = catalog.pixel_scales(model.encoder.preprocessing)
+    for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror, pixel_scales=scales):
         vectors[rows] = part
         statuses += found
         done(len(found))
@@ -423,6 +429,7 @@ def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> d
         "taxonomy": taxonomy.name,
         "model": str(model.folder.resolve()) if model.folder else "",
         "fingerprint": model.encoder.fingerprint,
+        "preprocessing": json.dumps(model.encoder.preprocessing.to_dict()),
         "classifier": classifier.name,
     }
 
@@ -433,6 +440,13 @@ def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None)
     if not named:
         raise InputError("the embeddings do not say which model made them; name it with --model")
     loaded = load_model(named, device=default_device(device))
+    if "preprocessing" in gallery.metadata:
+        then = Preprocessing.from_dict(json.loads(str(gallery.metadata["preprocessing"])))
+        then.require(
+            loaded.encoder.preprocessing,
+            owner="the embeddings file",
+            advice=f"embed the catalogue again with {named}, or name the model that made it",
+        )
     made_by = gallery.metadata.get("fingerprint")
     if made_by != loaded.encoder.fingerprint:
         raise InputError(
@@ -447,7 +461,7 @@ def _symbol_vector(model: Model, name: str) -> np.ndarray:
     encoder, scheme = model.encoder, model.taxonomy
     if model.symbols is None:
         raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
-    size = encoder.framing.size
+    size = encoder.preprocessing.size
     if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
         return encoder.encode_symbols(load_drawing(name, size=size)[None]).cpu().numpy()[0]
     index = scheme.index(name)

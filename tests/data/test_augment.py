@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from galaxalign.data.augment import Augmentation, augment, canvas_framing_factor
+from galaxalign.data.augment import Augmentation, augment
 
 STILL = Augmentation(rotate=False, flip=False, scale=0, shift=0, noise=0, colour=0)
 
@@ -54,8 +53,3 @@ def test_a_turn_keeps_the_centre_in_place():
     images[:, :, 15:18, 15:18] = 200
     result, _ = run(images, STILL.model_copy(update={"rotate": True}), 33, 1.0)
     assert (result[:, :, 16, 16] > 190).all()
-
-
-@pytest.mark.parametrize(("crop", "factor"), [(1.0, 1.0), (0.8, 1.25), (0.4, 2**0.5)])
-def test_the_canvas_is_as_wide_as_a_turn_needs_and_the_picture_allows(crop, factor):
-    assert canvas_framing_factor(crop) == pytest.approx(factor)

@@ -67,9 +67,9 @@ def test_open_clip_itself_loads_the_folder(saved):
 def test_the_fingerprint_follows_the_weights_and_the_framing(saved):
     model, _ = saved
     before = model.encoder.fingerprint
-    model.encoder.framing = type(model.encoder.framing)(crop=0.5, size=32)
+    model.encoder.preprocessing = type(model.encoder.preprocessing)(crop=0.5, size=32)
     assert model.encoder.fingerprint != before
-    model.encoder.framing = type(model.encoder.framing)(size=32)
+    model.encoder.preprocessing = type(model.encoder.preprocessing)(size=32)
     assert model.encoder.fingerprint == before
     with torch.no_grad():
         next(model.encoder.visual.parameters()).add_(1e-3)

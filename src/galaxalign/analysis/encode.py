@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from galaxalign.analysis.classifiers import prototypes
 from galaxalign.captions import class_prompts
 from galaxalign.data.images import iter_images
+from galaxalign.data.locations import Location
 from galaxalign.encoders.base import Encoder, Pixels, eight_views, to_tensor
 from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy
@@ -40,9 +42,22 @@ def encode_array(encoder: Encoder, images: np.ndarray, *, mirror: bool) -> np.nd
 
 
 def encode_catalog(
-    encoder: Encoder, paths: Sequence[Path], *, mirror: bool
+    encoder: Encoder,
+    paths: Sequence[Location],
+    *,
+    mirror: bool,
+    pixel_scales: NDArray[np.floating] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray, list[str]]]:
     """Stream the pictures of a catalogue through the encoder with bounded memory.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    paths : sequence of path or str
+    mirror : bool
+        Whether a mirrored galaxy is the same galaxy.
+    pixel_scales : array, optional
+        Arcsec per pixel of each, where the encoder's preprocessing takes them from the catalogue.
 
     Yields
     ------
@@ -51,7 +66,9 @@ def encode_catalog(
         Unit vectors; zeros where the picture could not be read.
     statuses : list of str
     """
-    for rows, batch, statuses in iter_images(paths, encoder.framing, batch_size=_BATCH):
+    for rows, batch, statuses in iter_images(
+        paths, encoder.preprocessing, batch_size=_BATCH, pixel_scales=pixel_scales
+    ):
         vectors = np.zeros((len(statuses), encoder.dimension), np.float32)
         good = np.array([status == "ok" for status in statuses])
         if good.any():
@@ -71,7 +88,7 @@ def symbol_prototypes(
     encoder: Encoder, taxonomy: Taxonomy, *, variants: int = 16, drawings: Path | None = None
 ) -> np.ndarray:
     """Return one unit vector per class (K, D): the mean over variants of its symbol."""
-    bank = symbol_bank(taxonomy, variants=variants, size=encoder.framing.size, drawings=drawings)
+    bank = symbol_bank(taxonomy, variants=variants, size=encoder.preprocessing.size, drawings=drawings)
     flat = bank.reshape(-1, *bank.shape[2:])
     vectors = [encoder.encode_symbols(flat[i : i + _BATCH]).cpu().numpy() for i in range(0, len(flat), _BATCH)]
     return prototypes(np.split(np.concatenate(vectors), len(taxonomy)))

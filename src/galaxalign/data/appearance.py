@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from galaxalign.data.images import OK, Framing, iter_images
+from galaxalign.data.images import OK, iter_images
+from galaxalign.data.locations import Location
+from galaxalign.data.preprocessing import Preprocessing
 
 __all__ = ["THRESHOLD", "LookAlikes", "Signatures", "look_alikes", "signatures"]
 
@@ -80,7 +81,7 @@ class LookAlikes:
 
 
 def signatures(
-    paths: Sequence[Path], *, workers: int | None = None, progress: Callable[[int], object] | None = None
+    paths: Sequence[Location], *, workers: int | None = None, progress: Callable[[int], object] | None = None
 ) -> Signatures:
     """Return the signatures of pictures; one that cannot be read, or shows nothing, is not `good`.
 
@@ -96,7 +97,9 @@ def signatures(
     seen = np.zeros((len(paths), _RINGS, _ANGLES), np.float32)
     good = np.zeros(len(paths), bool)
     with ThreadPoolExecutor(workers) as pool:
-        for rows, batch, statuses in iter_images(paths, Framing(size=_SIDE), workers=workers):
+        for rows, batch, statuses in iter_images(
+            paths, Preprocessing(size=_SIDE, stretch="percentile"), workers=workers
+        ):
             for row, found in zip(range(rows.start, rows.stop), pool.map(_signature, batch), strict=True):
                 if found is not None and statuses[row - rows.start] == OK:
                     values[row], seen[row] = found

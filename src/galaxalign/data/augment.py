@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-__all__ = ["Augmentation", "augment", "canvas_framing_factor"]
+__all__ = ["Augmentation", "augment"]
 
 
 class Augmentation(BaseModel):
@@ -39,19 +39,6 @@ class Augmentation(BaseModel):
     shift: float = Field(0.05, ge=0, lt=0.5)
     noise: float = Field(4.0, ge=0)
     colour: float = Field(0.1, ge=0, lt=1)
-
-
-def canvas_framing_factor(crop: float) -> float:
-    """Return how much larger than the framed square the loaded picture should be, 1 to sqrt(2).
-
-    A square turned by 45 degrees needs sqrt(2) of its side; where the frame has less, reflection fills in.
-
-    Parameters
-    ----------
-    crop : float
-        The framing's fraction of the shorter side.
-    """
-    return min(math.sqrt(2), 1 / crop)
 
 
 def augment(

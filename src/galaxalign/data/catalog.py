@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from galaxalign.data.arrow import MISSING
 from galaxalign.data.columns import degrees_per
 from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
 from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
-from galaxalign.data.images import IMAGE_SUFFIXES
+from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
+from galaxalign.data.locations import Location, located, pattern_rows, without_suffix
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.reader import TableFile, open_table
 from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
@@ -37,7 +39,8 @@ __all__ = [
     "write_table",
 ]
 
-_KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
+_SCALE_COLUMNS = ("pixel_scale", "pxscale")
+_KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec", *_SCALE_COLUMNS)
 _TEXT_COLUMNS = ("id_str", "file_loc", "label")
 _NONE = frozenset(MISSING)
 
@@ -75,8 +78,8 @@ class Catalog:
         """The id of each row."""
         return plain_strings(self.table["id_str"])
 
-    def paths(self) -> list[Path]:
-        """Return the image file of each row.
+    def paths(self) -> list[Location]:
+        """Return where the image of each row lies; {id} in it is the id of the row.
 
         Raises
         ------
@@ -85,7 +88,23 @@ class Catalog:
         """
         if "file_loc" not in self.table:
             raise InputError(_lacks(self.source, "file_loc", self.table.columns))
-        return [self.root / name for name in plain_strings(self.table["file_loc"])]
+        rows = zip(self.ids, plain_strings(self.table["file_loc"]), strict=True)
+        return [located(self.root, name.replace("{id}", identity)) for identity, name in rows]
+
+    def pixel_scales(self, preprocessing: Preprocessing) -> NDArray[np.float64] | None:
+        """Return arcsec per pixel of each row where preprocessing takes them from the catalogue, else None.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has neither a column pixel_scale nor pxscale, or it holds what is no number.
+        """
+        if preprocessing.pixel_scale != "column":
+            return None
+        found = next((name for name in _SCALE_COLUMNS if name in self.table), None)
+        if found is None:
+            raise InputError(_lacks(self.source, " or ".join(_SCALE_COLUMNS), self.table.columns))
+        return _numbers(self.table[found], found, self.source, 0)
 
     def texts(self, column: str) -> list[str]:
         """Return a column as text: "" where it is missing, whole numbers (3.0) without a point ("3")."""
@@ -147,6 +166,9 @@ def read_catalog(
         frame = found[list(names.values())].set_axis(list(names), axis=1)
         frame = _in_degrees(frame, {name: file.units.get(old, "") for name, old in names.items()}, str(path))
         return as_catalog(frame, root=path.parent, source=short_name(path), require=require, where=str(path))
+    if "{id}" in str(source):
+        root, rows = pattern_rows(str(source))
+        return _listed(root, rows, f"pattern {source}", require)
     if glob.has_magic(str(source)):
         images = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
         return _image_catalog(_fixed_part(path), images, f"glob {source}", require)
@@ -270,27 +292,38 @@ def _numbers(values: pd.Series, name: str, where: str, first_row: int) -> np.nda
     for row in np.flatnonzero(np.isnan(numbers)):
         if texts[row] not in _NONE:
             raise InputError(
-                f"{where} has {name} = {texts[row]!r} in row {first_row + row + 1}, which is no number; give degrees"
+                f"{where} has {name} = {texts[row]!r} in row {first_row + row + 1}, which is no number; give "
+                f"{'degrees' if name in ('ra', 'dec') else 'arcsec per pixel'}"
             )
     return numbers
 
 
 def _image_catalog(root: Path, found: Iterable[Path], where: str, require: Sequence[str]) -> Catalog:
     """Return the catalogue of bare image files."""
-    import pandas as pd
-
-    files = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    files = [path for path in found if _is_image(path) and path.is_file()]
     if not files:
         beside = sorted(root.iterdir()) if root.is_dir() else []
         tables = [path for path in beside if table_suffix(path) in TABLE_SUFFIXES]
         hint = f"; the catalogue may be {tables[0]}" if tables else ""
-        raise InputError(f"the {where} holds no images ({', '.join(IMAGE_SUFFIXES)}){hint}")
-    frame = pd.DataFrame(
-        {
-            "id_str": [path.stem for path in files],
-            "file_loc": [path.relative_to(root).as_posix() for path in files],
-        }
-    )
+        raise InputError(f"the {where} holds no images ({', '.join((*IMAGE_SUFFIXES, *FLUX_SUFFIXES))}){hint}")
+    rows = [(without_suffix(path), path.relative_to(root).as_posix()) for path in files]
+    return _listed(root, rows, where, require)
+
+
+def _is_image(path: Path) -> bool:
+    """Tell by its name whether a file is an image; a FITS file called catalog is none."""
+    name = path.name.lower()
+    flux = name.endswith(FLUX_SUFFIXES) and name.partition(".")[0] not in ("catalog", "catalogue")
+    return flux or name.endswith(IMAGE_SUFFIXES)
+
+
+def _listed(root: Path, rows: list[tuple[str, str]], where: str, require: Sequence[str]) -> Catalog:
+    """Return the catalogue of ids and where their images lie."""
+    import pandas as pd
+
+    if not rows:
+        raise InputError(f"the {where} finds no file; check the folder and what stands around {{id}} and {{band}}")
+    frame = pd.DataFrame(rows, columns=["id_str", "file_loc"])
     return as_catalog(frame, root=root, source=root.resolve().name, require=require, where=f"the {where}")
 
 

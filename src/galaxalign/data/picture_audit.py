@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from galaxalign.data.audit import Pairs, Rows, about, findings
-from galaxalign.data.images import OK, Framing, iter_images
+from galaxalign.data.images import OK, iter_images
+from galaxalign.data.locations import Location
+from galaxalign.data.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,9 @@ __all__ = ["HASH_BITS", "PictureFacts", "check_pictures", "same_pictures", "surv
 
 HASH_BITS = 16
 """Perceptual hashes of 256 bits that differ in no more than this are of one picture; see docs/audit.md."""
+
+LOOK = Preprocessing(size=128, stretch="percentile")
+"""How the audit sees pictures: whole, and files of flux scaled by their own percentiles."""
 
 BLANK = 2.0
 """Grey levels, of 255: a picture that varies less (one standard deviation) shows no galaxy."""
@@ -34,7 +39,6 @@ SATURATED = 0.1
 """Share of pixels at the top of the scale in some band, from which on a picture is called saturated."""
 
 _UNLIKE = 12.0  # spreads of the catalogue (from the quartiles) that a band's brightness may be off
-_SIDE = 128
 _HASH_SIDE = 16
 _CHUNK = 256
 
@@ -76,13 +80,13 @@ class PictureFacts:
 
 
 def survey_pictures(
-    paths: Sequence[Path], *, workers: int | None = None, progress: Callable[[int], object] | None = None
+    paths: Sequence[Location], *, workers: int | None = None, progress: Callable[[int], object] | None = None
 ) -> PictureFacts:
     """Go through the pictures once, in bounded memory.
 
     Parameters
     ----------
-    paths : sequence of path
+    paths : sequence of path or str
     workers : int, optional
         Threads.
     progress : callable, optional
@@ -94,7 +98,7 @@ def survey_pictures(
     mean, spread, saturated = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
     side, hashes = np.zeros(n, np.int64), np.zeros((n, _HASH_SIDE**2 // 8), np.uint8)
     with ThreadPoolExecutor(workers) as pool:
-        for rows, batch, said in iter_images(paths, Framing(size=_SIDE), workers=workers):
+        for rows, batch, said in iter_images(paths, LOOK, workers=workers):
             light = batch.astype(np.float32)
             mean[rows] = light.mean(axis=(1, 2))
             spread[rows] = light.mean(axis=3).std(axis=(1, 2))
@@ -117,9 +121,13 @@ def check_pictures(rows: Rows, facts: PictureFacts) -> pd.DataFrame:
     blank = good & (facts.spread[: rows.audited] < BLANK)
     tiny = good & (facts.side[: rows.audited] > 0) & (facts.side[: rows.audited] < TINY)
     full = good & ~blank & (facts.saturated[: rows.audited] > SATURATED)
-    broken = np.flatnonzero(~good)
+    empty = np.array([" is blank: " in status for status in facts.status[: rows.audited]], dtype=bool)
+    broken = np.flatnonzero(~good & ~empty)
     tables = [
         findings("broken", "error", rows, broken, detail=[facts.status[row] for row in broken]),
+        findings(
+            "blank", "error", rows, np.flatnonzero(empty), detail=[facts.status[row] for row in np.flatnonzero(empty)]
+        ),
         _found("blank", "error", rows, blank, lambda row: f"grey levels spread by {facts.spread[row]:.2g} of 255"),
         _found("tiny", "warning", rows, tiny, lambda row: f"{facts.side[row]} pixels on its shorter side"),
         _found("saturated", "warning", rows, full, lambda row: f"{facts.saturated[row]:.0%} of the pixels"),
@@ -184,7 +192,7 @@ def _found(kind: str, severity: str, rows: Rows, mask: NDArray[np.bool_], say: C
     return findings(kind, severity, rows, which, detail=[say(int(row)) for row in which])
 
 
-def _file_facts(path: Path) -> tuple[str, int]:
+def _file_facts(path: Location) -> tuple[str, int]:
     """Return the digest of a file's bytes and the shorter side of its picture, as far as the file tells."""
     path = Path(path)
     try:

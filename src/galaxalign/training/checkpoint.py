@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 from galaxalign.training.norms import SymbolStatistics
 
@@ -122,6 +123,12 @@ def load_checkpoint(out: Path, identity: dict[str, Any]) -> Checkpoint | None:
     found = settings["identity"]
     wanted = json.loads(json.dumps(identity))
     if found != wanted:
+        if {"preprocessing"} <= found.keys() & wanted.keys():
+            Preprocessing.from_dict(found["preprocessing"]).require(
+                Preprocessing.from_dict(wanted["preprocessing"]),
+                owner=f"the unfinished run in {out}",
+                advice="choose another --out, or delete it to start afresh",
+            )
         differing = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
         raise InputError(
             f"{out} holds an unfinished run with other settings ({', '.join(differing)}); "

@@ -14,9 +14,9 @@ from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.audit import refuse_leaks
-from galaxalign.data.augment import canvas_framing_factor
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import Framing, load_images
+from galaxalign.data.images import load_images
+from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.data.tables import write_json
@@ -45,7 +45,10 @@ def train(
     encoder: str = "lite",
     split: str | Path | None = None,
     out: str | Path,
-    crop: float = 1.0,
+    crop: float | str | None = None,
+    stretch: str | None = None,
+    bands: str | Sequence[str] | None = None,
+    pixel_scale: float | str | None = None,
     seed: int = 0,
     share: float = 1.0,
     symbols: str | Path | None = None,
@@ -74,8 +77,17 @@ def train(
         A saved split; by default one is made (70, 10 and 20 %) and saved as OUT/split.parquet.
     out : path
         Folder of the model.
-    crop : float
-        Central fraction of the pictures to look at; saved with the model.
+    crop : float or str, optional
+        Centred square of the pictures to look at: a fraction of the shorter side, "64px" or "30arcsec"; all of it
+        by default. This and the next three are saved with the model, and using the model uses them.
+    stretch : str, optional
+        How flux (FITS, NumPy, HDF5) becomes a picture: "lupton", "asinh:softening=0.1,maximum=p99.9", "log",
+        "linear" or "percentile", see `galaxalign.data.stretch.Stretch`; without one only pictures are taken.
+    bands : str or sequence of str, optional
+        What becomes red, green and blue, such as "z,r,g"; by default told by the number of bands.
+    pixel_scale : float or str, optional
+        Arcsec per pixel for a crop in arcsec: "wcs" (the default), a number, or "column" for the column
+        pixel_scale or pxscale of the catalogue.
     seed : int
     share : float
         Use this share of the training labels, by class.
@@ -109,7 +121,8 @@ def train(
     labels = catalog_labels(source, scheme)
     reach = arcsec(radius)
     check_output(folder, folder=True)
-    tower = load_encoder(encoder, crop=crop, words=plan.needs_words, device=device)
+    asked: dict[str, Any] = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
+    tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
     parts = _split(source, split, folder, seed, benchmarks, reach)
@@ -134,7 +147,7 @@ def train(
         "split_fingerprint": _fingerprint(parts),
         "taxonomy": scheme.name,
         "encoder": encoder,
-        "crop": crop,
+        "preprocessing": tower.preprocessing.to_dict(),
         "share": share,
         "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
     }
@@ -190,6 +203,12 @@ def _finished(folder: Path, plan: Recipe, seed: int, settings: dict[str, Any]) -
         raise InputError(f"{path} is damaged ({error}); choose another --out, or delete the folder") from error
     now = {"recipe": plan.model_dump(mode="json"), "seed": seed} | settings
     differing = [key for key, value in now.items() if then[key] != value]
+    if "preprocessing" in differing:
+        Preprocessing.from_dict(then["preprocessing"]).require(
+            Preprocessing.from_dict(settings["preprocessing"]),
+            owner=f"the model in {folder}",
+            advice="choose another --out",
+        )
     if differing:
         raise InputError(
             f"{folder} holds a model trained with other settings ({', '.join(differing)}); choose another --out"
@@ -265,15 +284,18 @@ def _load(
     quiet: bool,
 ) -> tuple[TrainingData, list[tuple[str, str]]]:
     """Decode every picture once; return the data and the ids that could not be read, with the reason."""
-    framing: Framing = tower.framing
-    factor = canvas_framing_factor(framing.crop)
-    size = round(framing.size * factor)
-    canvas = Framing(crop=min(1.0, framing.crop * factor), size=size)
-    paths, ids = catalog.paths(), catalog.ids
+    preprocessing: Preprocessing = tower.preprocessing
+    canvas = preprocessing.with_margin(preprocessing.widest_margin())
+    paths, ids, scales = catalog.paths(), catalog.ids, catalog.pixel_scales(preprocessing)
     images, kept, kept_rows, skipped = {}, {}, {}, []
     with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
-        for part, frame in (("train", canvas), ("validation", framing)):
-            pixels, statuses = load_images([paths[row] for row in rows[part]], frame, progress=done)
+        for part, frame in (("train", canvas), ("validation", preprocessing)):
+            pixels, statuses = load_images(
+                [paths[row] for row in rows[part]],
+                frame,
+                pixel_scales=scales[rows[part]] if scales is not None else None,
+                progress=done,
+            )
             good = np.array([status == "ok" for status in statuses])
             skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
             if not good.any():
@@ -289,9 +311,9 @@ def _load(
         validation_images=images["validation"],
         validation_labels=kept["validation"],
         prompts=[list(class_prompts(galaxy_class)) for galaxy_class in scheme.classes],
-        symbols=symbol_bank(scheme, variants=variants, size=framing.size, seed=seed, drawings=drawings),
+        symbols=symbol_bank(scheme, variants=variants, size=preprocessing.size, seed=seed, drawings=drawings),
         flip_permutation=scheme.flip_permutation(),
-        canvas_factor=size / framing.size,
+        canvas_factor=canvas.margin,
         captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
     )
     return data, skipped
@@ -300,7 +322,7 @@ def _load(
 def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
-    size = tower.framing.size
+    size = tower.preprocessing.size
     margin = (data.images.shape[1] - size) // 2
     framed = data.images[:, margin : margin + size, margin : margin + size]
     words = isinstance(tower, ClipEncoder)
@@ -327,7 +349,7 @@ tags: [galaxies, morphology, galaxalign]
 
 {plan.description}
 
-- Starts from `{data["encoder"]}`; sees the central {data["crop"]:.0%} of each picture.
+- Starts from `{data["encoder"]}`; sees each image with {Preprocessing.from_dict(data["preprocessing"])}.
 - Trained on {data["n_train"]} galaxies of `{data["catalog"]}`
   (fingerprint {data["catalog_fingerprint"][:16]})
   with seed {about["seed"]}; epoch {result.best_epoch} of {plan.epochs} was chosen on

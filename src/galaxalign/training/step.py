@@ -112,7 +112,7 @@ def step_losses(
 ) -> dict[str, Tensor]:
     """Return the loss of each pair of the stage for one batch."""
     device = encoder.device
-    size = encoder.framing.size
+    size = encoder.preprocessing.size
     canvases = to_tensor(data.images[rows], device)
     pixels, mirrored = augment(canvases, recipe.augmentation, size=size, factor=data.canvas_factor, generator=generator)
     labels = data.labels[rows]

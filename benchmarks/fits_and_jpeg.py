@@ -1,0 +1,170 @@
+"""FITS cubes against the pictures made from them by the same stretch: what a model sees of the difference.
+
+    python benchmarks/fits_and_jpeg.py --shared ../shared [--model RUN] [--n 60] [--figure docs/images/stretches.png]
+
+Flux is made of real galaxies (EFIGI, Galaxy Zoo 1): their pixels to the power 2.2, as on a display, with the noise of a
+detector that is as deep as the picture. Prints, for each stretch and each way to save the picture, the smallest and
+the median cosine of the two vectors of a galaxy; and how fast one thread reads each kind of file, as a ratio to JPEG.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+from astropy.io import fits
+from PIL import Image
+
+from galaxalign.analysis.encode import encode_array
+from galaxalign.data.catalog import read_catalog
+from galaxalign.data.images import load_images, prepare
+from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.stretch import Stretch
+from galaxalign.encoders.folder import load_model
+from galaxalign.encoders.load import load_encoder
+from galaxalign.light import galaxy_light
+from galaxalign.morphology import Morphology
+from galaxalign.plausible import complete
+
+STRETCHES = (
+    "lupton:stretch=0.5,Q=8",
+    "asinh:minimum=0,maximum=1,softening=0.1",
+    "log:minimum=0,maximum=1,a=300",
+    "linear:minimum=0,maximum=1",
+    "percentile:lower=1,upper=99.8",
+)
+# Simulated galaxies are fainter.
+SHOWN = ("lupton:stretch=0.15,Q=8", "asinh:minimum=0,maximum=1,softening=0.03", *STRETCHES[2:])
+SAVED: dict[str, dict[str, object]] = {
+    "PNG": {"format": "PNG"},
+    "JPEG 100": {"format": "JPEG", "quality": 100, "subsampling": 0},
+    "JPEG 95": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
+
+
+def as_flux(path: Path, seed: int) -> np.ndarray:
+    """Return a real galaxy as flux, float32 (3, height, width), blue first and the lowest row first, as FITS has it."""
+    with Image.open(path) as picture:
+        rgb = np.asarray(picture.convert("RGB"), np.float32)
+    noise = np.random.default_rng(seed).normal(0, 0.001, rgb.shape)
+    return np.moveaxis((rgb / 255) ** 2.2 + noise, -1, 0)[::-1, ::-1].astype(np.float32)
+
+
+def simulated() -> list[np.ndarray]:
+    """Return four simulated galaxies as flux, in the order of `as_flux`."""
+    cubes = []
+    for seed, form in enumerate(("smooth", "featured", "featured", "featured")):
+        rng = np.random.default_rng(seed + 3)
+        light = galaxy_light(complete(Morphology(form=form), rng), rng, shape=(160, 160), radius=62.0)
+        image = light.image + rng.normal(0, 0.006, light.image.shape)
+        for profile, _, flux in light.profiles:
+            image += flux[:, None, None] * profile.drawImage(nx=160, ny=160, scale=1.0, dtype=float).array[::-1]
+        cubes.append(image[::-1, ::-1].astype(np.float32))
+    return cubes
+
+
+def figure(path: Path) -> None:
+    """Draw simulated galaxies in each stretch, at its defaults but for the unit of the flux."""
+    import matplotlib.pyplot as plt
+
+    cubes = simulated()
+    chart, axes = plt.subplots(len(cubes), len(SHOWN), figsize=(8, 6.6), layout="constrained")
+    with tempfile.TemporaryDirectory() as folder:
+        for row, cube in enumerate(cubes):
+            file = Path(folder) / f"{row}.fits"
+            fits.writeto(file, cube)
+            for column, stretch in enumerate(SHOWN):
+                axes[row, column].imshow(prepare(file, Preprocessing(size=160, stretch=stretch)))
+                axes[row, column].set_axis_off()
+                if row == 0:
+                    axes[row, column].set_title(stretch.replace(":", "\n").replace(",", "\n"), fontsize=8)
+    chart.savefig(path, dpi=85)
+    plt.close(chart)
+
+
+def agreement(shared: Path, model: str | None, n: int) -> None:
+    """Print the cosines."""
+    print("| galaxies | stretch | " + " | ".join(f"{name}: smallest, median" for name in SAVED) + " |")
+    print("|---|---|" + "---|" * len(SAVED))
+    for source, crop in (("efigi", 1.0), ("gz1", 0.45)):
+        paths = [Path(path) for path in read_catalog(shared / "data" / source / "catalog.csv").paths()[:n]]
+        cubes = [as_flux(path, seed) for seed, path in enumerate(paths)]
+        for stretch in STRETCHES:
+            encoder = load_model(model).encoder if model else load_encoder("lite")
+            chain = Preprocessing(crop, encoder.preprocessing.size, stretch)
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                files: dict[str, list[Path]] = {kind: [] for kind in ("FITS", *SAVED)}
+                for number, cube in enumerate(cubes):
+                    files["FITS"].append(folder / f"{number}.fits")
+                    fits.writeto(files["FITS"][-1], cube)
+                    picture = Image.fromarray(Stretch.parse(stretch).apply(cube[::-1, ::-1]))
+                    for kind, settings in SAVED.items():
+                        file = folder / f"{number} {kind}.{settings['format']}"
+                        picture.save(file, **settings)
+                        files[kind].append(file)
+                vectors = {}
+                for kind, found in files.items():
+                    pixels, statuses = load_images(found, chain)
+                    assert set(statuses) == {"ok"}, statuses
+                    vectors[kind] = encode_array(encoder, pixels, mirror=True)
+            cosines = [(vectors["FITS"] * vectors[kind]).sum(1) for kind in SAVED]
+            cells = " | ".join(f"{cosine.min():.4f}, {np.median(cosine):.4f}" for cosine in cosines)
+            print(f"| {source} | `{stretch}` | {cells} |", flush=True)
+
+
+def rates(shared: Path, n: int) -> None:
+    """Print how fast each kind of file is read and prepared, all in one run, alternating."""
+    paths = [Path(path) for path in read_catalog(shared / "data" / "gz1" / "catalog.csv").paths()[:n]]
+    cubes = [as_flux(path, seed)[:, 84:340, 84:340] for seed, path in enumerate(paths)]
+    chain = Preprocessing(1.0, 128, STRETCHES[0])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kinds: dict[str, list[Path]] = {
+            kind: [] for kind in ("JPEG", "FITS", "FITS.gz", "FITS.fz", "NumPy", "HDF5 bytes")
+        }
+        pictures = np.stack([Stretch.parse(STRETCHES[0]).apply(cube[::-1, ::-1]) for cube in cubes])
+        with h5py.File(folder / "a.h5", "w") as file:
+            file["images"] = pictures
+        for number, (cube, picture) in enumerate(zip(cubes, pictures, strict=True)):
+            base = folder / str(number)
+            Image.fromarray(picture).save(base.with_suffix(".jpg"), quality=95)
+            fits.writeto(base.with_suffix(".fits"), cube)
+            fits.writeto(folder / f"{number}.fits.gz", cube)
+            packed = fits.CompImageHDU(cube, compression_type="RICE_1", quantize_level=16)
+            fits.HDUList([fits.PrimaryHDU(), packed]).writeto(folder / f"{number}.fits.fz")
+            np.save(base.with_suffix(".npy"), cube)
+            for kind, suffix in zip(kinds, (".jpg", ".fits", ".fits.gz", ".fits.fz", ".npy"), strict=False):
+                kinds[kind].append(folder / f"{number}{suffix}")
+            kinds["HDF5 bytes"].append(folder / f"a.h5::images[{number}]")
+        best = dict.fromkeys(kinds, 0.0)
+        for _ in range(3):
+            for kind, found in kinds.items():
+                start = time.process_time()
+                _, statuses = load_images(found, chain, workers=1)
+                best[kind] = max(best[kind], len(found) / (time.process_time() - start))
+                assert set(statuses) == {"ok"}, statuses
+    print("\n256 px, three bands, one thread, images per second of processor time (ratio to JPEG):")
+    print(", ".join(f"{kind} {rate:.0f} ({rate / best['JPEG']:.2f})" for kind, rate in best.items()))
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--model", help="a trained model folder; lite without training by default")
+    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--figure", type=Path)
+    args = parser.parse_args()
+    if args.figure:
+        figure(args.figure)
+    rates(args.shared, args.n)
+    agreement(args.shared, args.model, args.n)
+
+
+if __name__ == "__main__":
+    main()

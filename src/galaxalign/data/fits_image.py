@@ -1,0 +1,121 @@
+"""Flux from FITS: any extension, compressed or not, with its band names and pixel scale."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import threading
+import warnings
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from galaxalign.data.arrays import Planes, bands_first, check_size
+from galaxalign.data.locations import Place
+from galaxalign.errors import InputError
+
+__all__ = ["is_fits", "read_fits"]
+
+_FITS = b"SIMPLE  ="
+_GZIP = b"\x1f\x8b"
+
+# Filters of warnings belong to the process, not to a thread.
+_WARNINGS = threading.Lock()
+
+
+def is_fits(head: bytes) -> bool:
+    """Tell from its first bytes whether a file is FITS, or gzip, which is taken for FITS."""
+    return head.startswith((_FITS, _GZIP))
+
+
+def read_fits(file: BinaryIO, place: Place, *, needs_scale: bool) -> Planes:
+    """Return the bands of the first image of a FITS file, or of the named extension.
+
+    BSCALE, BZERO and BLANK are applied, checksums verified where there are any. FITS counts rows from the bottom;
+    here the first row is on top.
+
+    Parameters
+    ----------
+    file : binary file
+        Open at its start; no more of it is read than is needed.
+    place : Place
+        Its name for errors, and the extension to take.
+    needs_scale : bool
+        Whether to work out the pixel scale from the WCS, which takes a while.
+
+    Raises
+    ------
+    InputError
+        There is no image in it, no such extension, or a checksum does not fit.
+    """
+    from astropy.io import fits
+
+    if file.read(2) == _GZIP:
+        file.seek(0)
+        file = io.BytesIO(gzip.decompress(file.read()))
+        if not file.getvalue().startswith(_FITS):
+            raise InputError(f"{place.name} is gzip of something that is no FITS; unpack it first")
+    file.seek(0)
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(file, memmap=False) as hdus:
+            hdu = _named(hdus, place) if place.extension is not None else _first(hdus, place)
+            shape = tuple(int(length) for length in hdu.shape)
+            check_size(shape, place.name)
+            if hdu.verify_datasum() == 0 or hdu.verify_checksum() == 0:
+                raise InputError(f"{place.name} does not fit its checksum, so it was damaged; fetch or copy it again")
+            data = hdu.data
+            header = hdu.header
+            scale = _pixel_scale(header) if needs_scale else None
+            planes = bands_first(data, place.name)
+            names = _band_names(header, len(planes))
+    return Planes(planes[:, ::-1], names, scale)
+
+
+def _has_image(hdu: Any) -> bool:
+    return bool(hdu.is_image and len(hdu.shape) >= 2 and all(hdu.shape))
+
+
+def _first(hdus: Any, place: Place) -> Any:
+    for hdu in hdus:
+        if _has_image(hdu):
+            return hdu
+    kinds = ", ".join(f"{number} {hdu.name or type(hdu).__name__}" for number, hdu in enumerate(hdus))
+    raise InputError(f"{place.name} is FITS without an image; it holds {kinds}")
+
+
+def _named(hdus: Any, place: Place) -> Any:
+    wanted = str(place.extension)
+    try:
+        name, _, version = wanted.partition(",")
+        hdu = hdus[int(wanted)] if wanted.isdecimal() else hdus[(name.strip(), int(version)) if version else name]
+    except (KeyError, IndexError, ValueError):
+        kinds = ", ".join(f"{number} {hdu.name}".strip() for number, hdu in enumerate(hdus))
+        raise InputError(f"{place.file} has no extension {wanted}; it has {kinds}") from None
+    if not _has_image(hdu):
+        raise InputError(f"{place.name} holds no image; name another extension or leave it out")
+    return hdu
+
+
+def _band_names(header: Any, count: int) -> tuple[str, ...] | None:
+    """Return the names of the bands that a header tells: BANDS (Legacy Surveys), BAND0…, or FILTER."""
+    bands = str(header.get("BANDS", "")).strip()
+    parts = [part.strip() for part in bands.split(",")] if "," in bands else list(bands)
+    if len(parts) == count:
+        return tuple(parts)
+    numbered = [str(header.get(f"BAND{number}", "")).strip() for number in range(count)]
+    if all(numbered):
+        return tuple(numbered)
+    single = str(header.get("FILTER", header.get("BAND", ""))).strip()
+    return (single,) if count == 1 and single else None
+
+
+def _pixel_scale(header: Any) -> float | None:
+    """Return arcsec per pixel, None without a celestial WCS."""
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    wcs = WCS(header).celestial
+    if not wcs.has_celestial:
+        return None
+    return float(np.mean(proj_plane_pixel_scales(wcs)) * 3600)

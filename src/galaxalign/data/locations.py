@@ -1,0 +1,182 @@
+"""Where an image lies: a file, a part of one, one file for each band, or something remote."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxalign.errors import InputError
+
+__all__ = [
+    "FITS_SUFFIXES",
+    "Location",
+    "Place",
+    "fetch",
+    "locate",
+    "located",
+    "pattern_rows",
+    "resolved",
+    "without_suffix",
+]
+
+Location = Path | str
+"""A local path, or the address of something remote ("https://…", "s3://…")."""
+
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fz")
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_EXTENSION = re.compile(r"(.+(?:\.fits?|\.fts|\.fz|\.gz))\[([^\[\]]+)\]", re.IGNORECASE)
+_ROW = re.compile(r"(.+?)::(.+)\[(-?\d+)\]")
+_EXTRAS = {"s3": ("s3fs", "galaxalign[s3]"), "s3a": ("s3fs", "galaxalign[s3]")}
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a location names.
+
+    Attributes
+    ----------
+    file : Path or str
+        The file itself.
+    name : str
+        The whole location, for errors.
+    extension : str, optional
+        Number or name of a FITS extension.
+    dataset : str, optional
+        Name of an HDF5 dataset.
+    row : int
+        Which row of the dataset.
+    """
+
+    file: Location
+    name: str
+    extension: str | None = None
+    dataset: str | None = None
+    row: int = 0
+
+    @property
+    def remote(self) -> bool:
+        """Whether it has to be fetched."""
+        return isinstance(self.file, str)
+
+
+def located(root: Path, file_loc: str) -> Location:
+    """Return a catalogue's `file_loc` as a location: relative to `root` unless it is remote."""
+    return file_loc if _REMOTE.match(file_loc) else root / file_loc
+
+
+def resolved(location: Location) -> str:
+    """Return a location that holds from any folder: absolute unless it is remote."""
+    return location if isinstance(location, str) else str(location.resolve())
+
+
+def locate(location: Location) -> Place:
+    """Return what a location names: `file.fits[2]`, `file.fits[SCI]`, `file.h5::images[17]` or a bare file.
+
+    Raises
+    ------
+    InputError
+        It has "::" and no row.
+    """
+    name = str(location)
+    remote = _REMOTE.match(name) is not None
+
+    def file(text: str) -> Location:
+        return text if remote else Path(text)
+
+    if "::" in name:
+        match = _ROW.fullmatch(name)
+        if match is None:
+            raise InputError(f"{name} does not name a row of an HDF5 file; write FILE.h5::DATASET[ROW], rows from 0")
+        return Place(file(match[1]), name, dataset=match[2].strip("/"), row=int(match[3]))
+    match = _EXTENSION.fullmatch(name)
+    if match is not None and (remote or not Path(name).is_file()):
+        return Place(file(match[1]), name, extension=match[2].strip())
+    return Place(file(name), name)
+
+
+def fetch(place: Place) -> bytes:
+    """Return the bytes of something remote, through fsspec.
+
+    Raises
+    ------
+    InputError
+        There is no such thing, it cannot be reached, or the package for its kind of address is missing.
+    """
+    import fsspec
+
+    address = str(place.file)
+    scheme = address.partition("://")[0].lower()
+    for attempt in range(_TRIES):
+        try:
+            system, path = fsspec.core.url_to_fs(address)
+            return bytes(system.cat_file(path))
+        except FileNotFoundError:
+            raise InputError(f"there is no image at {place.name}; check file_loc in the catalogue") from None
+        except ImportError:
+            package, extra = _EXTRAS.get(scheme, (f"fsspec's package for {scheme}://", f"fsspec[{scheme}]"))
+            raise InputError(f"{address} needs {package}; install it with: pip install '{extra}'") from None
+        except ValueError as error:
+            if "rotocol not known" not in str(error):
+                raise InputError(f"{address} cannot be fetched ({_reason(error)}); check the address") from error
+            raise InputError(f"{address} has an unknown kind of address; use https:// or s3:// or a file") from None
+        except PermissionError:
+            raise InputError(f"{address} may not be read; check your credentials for it") from None
+        except Exception as error:  # each protocol has errors of its own; those of a network may pass
+            if attempt == _TRIES - 1:
+                raise InputError(f"{address} cannot be fetched ({_reason(error)}); try again later") from error
+            time.sleep(0.5 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def without_suffix(path: Path) -> str:
+    """Return the name of an image file without its suffix, one of two parts (".fits.gz") included."""
+    lower = path.name.lower()
+    for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
+        if lower.endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
+def pattern_rows(pattern: str) -> tuple[Path, list[tuple[str, str]]]:
+    """Return the galaxies that a pattern such as "cutouts/{id}_{band}.fits" finds.
+
+    Parameters
+    ----------
+    pattern : str
+        With {id} in the name of the file, and {band} where each band has a file of its own.
+
+    Returns
+    -------
+    root : Path
+        The folder before the first placeholder.
+    rows : list of (str, str)
+        The id and the location relative to root of each, {band} left in it; sorted by id.
+    """
+    path = Path(pattern)
+    fixed = next(number for number, part in enumerate(path.parts) if "{" in part)
+    root = Path(*path.parts[:fixed]) if fixed else Path()
+    rest = Path(*path.parts[fixed:]).as_posix()
+    seen: set[str] = set()
+    expression = ""
+    for piece in re.split(r"(\{id\}|\{band\})", rest):
+        if piece in ("{id}", "{band}"):
+            name = piece[1:-1]
+            # A band has no "_" so that galaxy_12_g is band g of galaxy_12.
+            expression += f"(?P={name})" if name in seen else f"(?P<{name}>{'[^/]+' if name == 'id' else '[^/_]+'})"
+            seen.add(name)
+        else:
+            expression += re.escape(piece)
+    if "id" not in seen:
+        raise InputError(f"the pattern {pattern} has no {{id}}; write for example cutouts/{{id}}_{{band}}.fits")
+    glob = re.sub(r"\[", "[[]", rest).replace("{id}", "*").replace("{band}", "*")
+    matcher = re.compile(expression)
+    found = {match["id"] for file in root.glob(glob) if (match := matcher.fullmatch(file.relative_to(root).as_posix()))}
+    return root, [(identity, rest.replace("{id}", identity)) for identity in sorted(found)]
