@@ -24,6 +24,7 @@ _HOME = {
     "simulate": "galaxalign.simulate",
     "split": "galaxalign.verbs",
     "demo": "galaxalign.demo",
+    "prepare": "galaxalign.data_verbs",
     # what they are made of
     "Embeddings": "galaxalign.analysis.embeddings",
     "Entry": "galaxalign.analysis.search",

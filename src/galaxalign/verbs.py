@@ -203,7 +203,7 @@ def embed(
         progress("embedding", len(source), quiet=quiet) as done,
         EmbeddingWriter(out, dimension=loaded.encoder.dimension, metadata=about) as writer,
     ):
-        for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=not loaded.taxonomy.handed):
+        for rows, vectors, statuses in encode_catalog(loaded.encoder, source, mirror=not loaded.taxonomy.handed):
             columns = {name: values[rows] for name, values in carried.items()}
             writer.write(ids[rows], vectors, statuses, columns)
             failed += sum(status != "ok" for status in statuses)
@@ -383,7 +383,7 @@ def _predict(
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
     with progress("looking", len(catalog), quiet=quiet) as done:
-        for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror):
+        for rows, part, found in encode_catalog(model.encoder, catalog, mirror=mirror):
             vectors[rows] = part
             statuses += found
             done(len(found))

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-__all__ = ["Augmentation", "augment", "canvas_framing_factor"]
+from galaxalign.data.images import Framing
+
+__all__ = ["Augmentation", "augment", "canvas_framing", "canvas_framing_factor"]
 
 
 class Augmentation(BaseModel):
@@ -52,6 +54,12 @@ def canvas_framing_factor(crop: float) -> float:
         The framing's fraction of the shorter side.
     """
     return min(math.sqrt(2), 1 / crop)
+
+
+def canvas_framing(framing: Framing) -> Framing:
+    """Return how pictures are loaded that `augment` is to turn: the framed square and what lies around it."""
+    factor = canvas_framing_factor(framing.crop)
+    return Framing(crop=min(1.0, framing.crop * factor), size=round(framing.size * factor))
 
 
 def augment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,19 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "Catalog", "as_catalog", "check_output", "read_catalog", "write_table"]
+__all__ = [
+    "PROGRESS_FILE",
+    "STORE_FILE",
+    "TABLE_SUFFIXES",
+    "Catalog",
+    "as_catalog",
+    "check_output",
+    "read_catalog",
+    "write_table",
+]
+
+STORE_FILE, PROGRESS_FILE = "store.json", "progress.json"
+"""What makes a folder a prepared store, and what one that is not finished has in its place."""
 
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec")
 _TEXT_COLUMNS = ("id_str", "file_loc")
@@ -53,12 +66,15 @@ class Catalog:
     fingerprint : str
         sha256 of the ids, labels and image names of the catalogue *as read*: the order of the rows, the
         kind of file and where it lies make no difference. A selection keeps the fingerprint of its whole.
+    store : Path, optional
+        The prepared store that the catalogue was read from; its pictures are taken from there.
     """
 
     table: pd.DataFrame
     root: Path
     source: str
     fingerprint: str
+    store: Path | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -106,7 +122,8 @@ def read_catalog(
     ----------
     source : path
         A table (.csv, .csv.gz, .parquet, .fits, .vot), a folder of images (its sub-folders are not
-        searched) or a glob such as "cutouts/**/*.jpg". The id of a bare image is its name without suffix.
+        searched), a glob such as "cutouts/**/*.jpg", or a prepared store. The id of a bare image is its
+        name without suffix.
     require : sequence of str
         Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
         of the rows, from 0.
@@ -126,6 +143,10 @@ def read_catalog(
         duplicated or missing ids, or ids that lost digits because they were stored as floats.
     """
     path = Path(source)
+    if (path / STORE_FILE).is_file():
+        return _store_catalog(path, require)
+    if (path / PROGRESS_FILE).is_file() and (path / "images.npy").is_file():
+        raise InputError(f"the store {path} is not finished; run the same galaxalign data prepare again")
     if path.is_dir():
         return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
     if path.is_file():
@@ -212,6 +233,20 @@ def _image_catalog(root: Path, found: Iterable[Path], where: str, require: Seque
         }
     )
     return as_catalog(frame, root=root, source=root.resolve().name, require=require, where=f"the {where}")
+
+
+def _store_catalog(path: Path, require: Sequence[str]) -> Catalog:
+    """Return the catalogue that a prepared store was made of."""
+    frame = read_table(path / "catalog.parquet", text_columns=_TEXT_COLUMNS)
+    try:
+        about = json.loads((path / STORE_FILE).read_text())
+        source, fingerprint = about["source"], about["catalog_fingerprint"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path / STORE_FILE} is damaged ({error}); delete the store and prepare it again") from None
+    found = as_catalog(frame, root=path, source=source, require=require, where=f"the store {path}")
+    if found.fingerprint != fingerprint:
+        raise InputError(f"the tables of the store {path} do not fit together; delete it and prepare it again")
+    return replace(found, store=path)
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -12,10 +12,12 @@ import numpy as np
 from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.captions import attribute_caption, class_prompts
-from galaxalign.data.augment import canvas_framing_factor
+from galaxalign.data.augment import canvas_framing
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import Framing, load_images
+from galaxalign.data.images import Framing
+from galaxalign.data.pictures import load_pictures
 from galaxalign.data.splits import Split, make_split, read_split
+from galaxalign.data.store import Pictures
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, save_model
@@ -241,19 +243,17 @@ def _load(
 ) -> tuple[TrainingData, list[tuple[str, str]]]:
     """Decode every picture once; return the data and the ids that could not be read, with the reason."""
     framing: Framing = tower.framing
-    factor = canvas_framing_factor(framing.crop)
-    size = round(framing.size * factor)
-    canvas = Framing(crop=min(1.0, framing.crop * factor), size=size)
-    paths, ids = catalog.paths(), catalog.ids
+    canvas = canvas_framing(framing)
+    ids = catalog.ids
     images, kept, kept_rows, skipped = {}, {}, {}, []
     with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
         for part, frame in (("train", canvas), ("validation", framing)):
-            pixels, statuses = load_images([paths[row] for row in rows[part]], frame, progress=done)
+            pixels, statuses = load_pictures(catalog.select(rows[part]), frame, progress=done)
             good = np.array([status == "ok" for status in statuses])
             skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
             if not good.any():
                 raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
-            images[part] = pixels if good.all() else pixels[good]
+            images[part] = pixels if good.all() else pixels.take(good)
             kept_rows[part] = rows[part][good]
             kept[part] = labels[kept_rows[part]]
     needs_symbols = any(stage.uses("symbol") for stage in plan.stages)
@@ -266,7 +266,7 @@ def _load(
         prompts=[list(class_prompts(galaxy_class)) for galaxy_class in scheme.classes],
         symbols=symbol_bank(scheme, variants=variants, size=framing.size, seed=seed, drawings=drawings),
         flip_permutation=scheme.flip_permutation(),
-        canvas_factor=size / framing.size,
+        canvas_factor=canvas.size / framing.size,
         captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
     )
     return data, skipped
@@ -275,9 +275,8 @@ def _load(
 def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
-    size = tower.framing.size
-    margin = (data.images.shape[1] - size) // 2
-    framed = data.images[:, margin : margin + size, margin : margin + size]
+    pictures = data.images if isinstance(data.images, Pictures) else Pictures(data.images)
+    framed = pictures.centre(tower.framing.size)
     words = isinstance(tower, ClipEncoder)
     return choose_classifier(
         (encode_array(tower, framed, mirror=mirror), data.labels),

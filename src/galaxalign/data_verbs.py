@@ -1,0 +1,79 @@
+"""What is done with data before there is a model: known data sets, and stores of prepared pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from galaxalign.data.catalog import read_catalog
+from galaxalign.data.images import Framing
+from galaxalign.data.prepare import prepare_store
+from galaxalign.errors import InputError
+from galaxalign.progress import note
+
+__all__ = ["prepare"]
+
+
+def prepare(
+    *,
+    catalog: str | Path,
+    out: str | Path,
+    crop: float | None = None,
+    size: int | None = None,
+    model: str | Path | None = None,
+    for_training: bool = False,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Decode and frame every picture of a catalogue once; the store is then given in place of the catalogue.
+
+    Interrupted at any moment, the same call continues, and ends with the same bytes.
+
+    Parameters
+    ----------
+    catalog : path
+    out : path
+        Folder of the store: pictures as .npy, the catalogue's table, and what could not be read.
+    crop : float, optional
+        Central fraction of the pictures; 1 by default.
+    size : int, optional
+        Side of the result in pixels; 128 by default.
+    model : path, optional
+        Take crop and size from this model.
+    for_training : bool
+        Keep what lies around the crop as well, as training turns and shifts the pictures. Where the crop is the
+        whole picture there is nothing around it and every store is fit for training.
+    workers : int, optional
+        Threads that decode; one for each processor by default.
+    quiet : bool
+
+    Returns
+    -------
+    Path
+        The store.
+
+    Raises
+    ------
+    InputError
+        Something about the input is at fault.
+    """
+    if model is not None and (crop is not None or size is not None):
+        raise InputError("--model says the crop and the size already; leave out --crop and --size, or --model")
+    if model is not None:
+        from galaxalign.encoders.folder import load_model
+
+        framing = load_model(model).encoder.framing
+    else:
+        framing = Framing(crop=1.0 if crop is None else crop, size=128 if size is None else size)
+    canvas = None
+    if for_training:
+        from galaxalign.data.augment import canvas_framing
+
+        canvas = canvas_framing(framing)
+    store = prepare_store(read_catalog(catalog), out, framing, canvas=canvas, workers=workers, quiet=quiet)
+    failed = int(store.about["n_failed"])
+    if failed:
+        note(
+            f"{failed} of {len(store)} images could not be read; {store.folder / 'failed.parquet'} says why",
+            quiet=quiet,
+        )
+    return store.folder
