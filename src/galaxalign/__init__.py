@@ -24,6 +24,9 @@ _HOME = {
     "simulate": "galaxalign.simulate",
     "split": "galaxalign.verbs",
     "demo": "galaxalign.demo",
+    "data_sets": "galaxalign.data_verbs",
+    "fetch": "galaxalign.data_verbs",
+    "convert": "galaxalign.data_verbs",
     "prepare": "galaxalign.data_verbs",
     # what they are made of
     "Embeddings": "galaxalign.analysis.embeddings",

@@ -2,15 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from galaxalign.data.catalog import read_catalog
+from galaxalign.data.convert import convert_survey
 from galaxalign.data.images import Framing
 from galaxalign.data.prepare import prepare_store
+from galaxalign.data.surveys import Survey, fetch_survey, find_survey, surveys
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
-__all__ = ["prepare"]
+__all__ = ["convert", "data_sets", "fetch", "prepare"]
+
+
+def data_sets() -> tuple[Survey, ...]:
+    """Return the known data sets: what they are, their terms, and where their files lie."""
+    return surveys()
+
+
+def fetch(
+    *,
+    name: str,
+    out: str | Path | None = None,
+    everything: bool = False,
+    yes: bool = False,
+    mirror: str | None = None,
+    quiet: bool = False,
+) -> list[Path]:
+    """Download the published files of a known data set; says its licence and what to cite.
+
+    Interrupted at any moment, the same call continues. Published checksums are compared; where none is published
+    that of what came is recorded in OUT/checksums.json.
+
+    Parameters
+    ----------
+    name : str
+        As `data_sets` lists it.
+    out : path, optional
+        Folder; the name of the data set by default.
+    everything : bool
+        The files that few need, too (pictures of 100 GB, predictions of models).
+    yes : bool
+        More than a gigabyte is wanted.
+    mirror : str, optional
+        Address of a folder with these files, if not where they are published.
+    quiet : bool
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        The name is unknown, more than a gigabyte was not agreed to, or the files cannot be had.
+    """
+    survey = find_survey(name)
+    folder = Path(out) if out is not None else Path(name)
+    return fetch_survey(survey, folder, everything=everything, yes=yes, mirror=mirror, quiet=quiet)
+
+
+def convert(*, name: str, from_: str | Path | Sequence[str | Path], out: str | Path, quiet: bool = False) -> Path:
+    """Make a catalogue of the published files of a known data set.
+
+    Parameters
+    ----------
+    name : str
+        As `data_sets` lists it.
+    from_ : path or sequence of path
+        The files, or folders that hold them; archives need not be unpacked.
+    out : path
+        Folder for catalog.parquet, and for pictures that come out of archives.
+    quiet : bool
+
+    Returns
+    -------
+    Path
+        The catalogue.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, a file is missing or not as published.
+    """
+    given = [from_] if isinstance(from_, str | Path) else list(from_)
+    return convert_survey(find_survey(name), [Path(path) for path in given], Path(out), quiet=quiet)
 
 
 def prepare(

@@ -1,0 +1,139 @@
+"""Measure the prepared store against what it replaces, in one run.
+
+    python benchmarks/store_speed.py CATALOG [--size 128] [--workers N]
+
+Four comparisons, each a ratio of rates in pictures a second:
+1. an epoch in random order from the store against decoding every picture in that epoch;
+2. making the store against that same decoding with one thread, for each number of threads;
+3. preparing a Galaxy10-like HDF5 file (chunks as h5py chooses them, gzip) against reading it row by row;
+4. batches of random rows against the 20,000 a second that are asked for.
+
+The page cache is warm for every side of every comparison; a disk that is slower than memory slows all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from galaxalign.data.catalog import Catalog, as_catalog, read_catalog
+from galaxalign.data.images import Framing, frame, iter_images
+from galaxalign.data.pictures import load_pictures
+from galaxalign.data.prepare import prepare_store
+
+BATCH = 64
+
+
+def rate(n: int, work: Callable[[], object]) -> float:
+    """Return how many of `n` things a second `work` does, once."""
+    started = time.perf_counter()
+    work()
+    return n / (time.perf_counter() - started)
+
+
+def decode_epoch(catalog: Catalog, framing: Framing, workers: int | None, order: np.ndarray) -> None:
+    paths = catalog.paths()
+    for _ in iter_images([paths[row] for row in order], framing, batch_size=BATCH, workers=workers):
+        pass
+
+
+def store_epoch(catalog: Catalog, framing: Framing, order: np.ndarray) -> None:
+    pictures, _ = load_pictures(catalog, framing)
+    for start in range(0, len(order), BATCH):
+        pictures[order[start : start + BATCH]]
+
+
+def galaxy10_like(path: Path, n: int) -> None:
+    """Write random galaxies of the shape, type, chunks and compression that the published files have."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[-1:1:256j, -1:1:256j]
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("images", (n, 256, 256, 3), np.uint8, compression="gzip", chunks=True)
+        step = data.chunks[0]
+        for start in range(0, n, step):
+            count = min(step, n - start)
+            width = rng.uniform(0.1, 0.4, (count, 1, 1, 1))
+            light = 200 * np.exp(-np.hypot(x, y)[None, :, :, None] / width)
+            data[start : start + count] = np.clip(light + rng.normal(20, 4, (count, 256, 256, 3)), 0, 255)
+        file["ans"] = (np.arange(n) % 10).astype(np.uint8)
+        print(f"HDF5: {n} pictures of 256 px in chunks {data.chunks}, {path.stat().st_size / 1e6:.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("catalog")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--rows", type=int, default=1200, help="pictures of the HDF5 file")
+    parser.add_argument("--by-row", type=int, default=40, help="of which this many are read row by row")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    args = parser.parse_args()
+    catalog, framing = read_catalog(args.catalog), Framing(size=args.size)
+    n = len(catalog)
+    order = np.random.default_rng(0).permutation(n)
+    work = Path(tempfile.mkdtemp(prefix="store_speed"))
+    found: dict[str, float] = {}
+    try:
+        decode_epoch(catalog, framing, None, order)  # warms the page cache
+        found["decode, 1 thread"] = rate(n, lambda: decode_epoch(catalog, framing, 1, order))
+        for workers in (1, 2, 4):
+            store = work / f"store{workers}"
+            found[f"prepare, {workers} threads"] = rate(
+                n, lambda w=workers, s=store: prepare_store(catalog, s, framing, workers=w, quiet=True)
+            )
+        found["decode, default threads"] = rate(n, lambda: decode_epoch(catalog, framing, None, order))
+        prepared = read_catalog(work / "store1")
+        store_epoch(prepared, framing, order)
+        found["epoch from the store"] = rate(n, lambda: store_epoch(prepared, framing, order))
+        pictures, _ = load_pictures(prepared, framing)
+        rng = np.random.default_rng(1)
+        batches = [rng.integers(0, n, BATCH) for _ in range(1000)]
+        found["random batches of 64"] = rate(64_000, lambda: [pictures[rows] for rows in batches])
+        singles = rng.integers(0, n, 20_000)
+        found["random single pictures"] = rate(20_000, lambda: [pictures[row : row + 1] for row in singles])
+
+        path = work / "like.h5"
+        galaxy10_like(path, args.rows)
+        ids = [str(row) for row in range(args.rows)]
+        rows = as_catalog(
+            pd.DataFrame({"id_str": ids, "file_loc": [f"like.h5::images[{row}]" for row in range(args.rows)]}),
+            root=work,
+        )
+
+        def by_row() -> None:
+            with h5py.File(path) as file:
+                for row in range(args.by_row):
+                    frame(file["images"][row], framing)
+
+        found["HDF5 row by row"] = rate(args.by_row, by_row)
+        found["HDF5 prepared in chunk order"] = rate(
+            args.rows, lambda: prepare_store(rows, work / "hdf5", framing, quiet=True)
+        )
+    finally:
+        shutil.rmtree(work)
+    for name, value in found.items():
+        print(f"{name:32s} {value:10.0f} pictures a second")
+    ratios = {
+        "epoch from the store : decoding it again": ("epoch from the store", "decode, default threads"),
+        "prepare, 2 threads : prepare, 1 thread": ("prepare, 2 threads", "prepare, 1 threads"),
+        "prepare, 4 threads : prepare, 1 thread": ("prepare, 4 threads", "prepare, 1 threads"),
+        "prepare, 1 thread : decode, 1 thread": ("prepare, 1 threads", "decode, 1 thread"),
+        "HDF5 in chunk order : row by row": ("HDF5 prepared in chunk order", "HDF5 row by row"),
+    }
+    for name, (above, below) in ratios.items():
+        print(f"{name:44s} {found[above] / found[below]:8.1f}")
+    print(f"{'random batches : 20,000 a second':44s} {found['random batches of 64'] / 20_000:8.1f}")
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
