@@ -12,6 +12,7 @@ from PIL import Image
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
+from galaxalign.data_verbs import prepare
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import load_taxonomy
@@ -233,3 +234,39 @@ def test_split_writes_what_train_and_evaluate_read(survey, start, trained, tmp_p
     path = split(catalogs=[survey], out=tmp_path / "s.parquet", fractions=(0.5, 0.25, 0.25), seed=4)
     figures = evaluate(catalog=survey, model=trained, split=path, part="validation")
     assert figures["n"] + figures["n_failed"] in range(15, 27)
+
+
+def test_a_store_trains_the_same_model_and_gives_the_same_answers(survey, start, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    store = prepare(catalog=survey, out=tmp_path / "store", crop=0.8, size=32, for_training=True)
+    common = {"recipe": recipe, "taxonomy": "galaxy_mnist", "encoder": start, "crop": 0.8}
+    from_files = train(catalog=survey, out=tmp_path / "files", **common)
+    from_store = train(catalog=store, out=tmp_path / "mapped", **common)
+    weights = ("open_clip_model.safetensors", "symbol_encoder.safetensors", "classifier.safetensors")
+    for name in (*weights, "skipped.csv", "validation.json"):
+        assert (from_files / name).read_bytes().replace(b"/files/", b"/mapped/") == (from_store / name).read_bytes()
+    one, two = (classify(catalog=catalog, model=from_files) for catalog in (survey, store))
+    pd.testing.assert_frame_equal(one, two)
+    assert evaluate(catalog=store, model=from_files) == evaluate(catalog=survey, model=from_files)
+    found = [Embeddings.read(embed(catalog=c, model=from_files, out=tmp_path / "e.parquet")) for c in (survey, store)]
+    np.testing.assert_array_equal(found[0].vectors, found[1].vectors)
+    np.testing.assert_array_equal(found[0].columns["image_path"], found[1].columns["image_path"])
+
+
+def test_a_store_for_a_model_is_fit_to_classify_and_to_train_only_if_asked_for(survey, start, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    common = {"recipe": recipe, "taxonomy": "galaxy_mnist", "encoder": start, "crop": 0.8}
+    model = train(catalog=survey, out=tmp_path / "run", **common)
+    store = prepare(catalog=survey, out=tmp_path / "store", model=model)
+    assert len(classify(catalog=store, model=model)) == 83
+    with pytest.raises(
+        InputError, match="holds pictures with crop 0.8, size 32, but crop 1.0, size 40.*--for-training"
+    ):
+        train(catalog=store, out=tmp_path / "again", **common)
+    with pytest.raises(InputError, match="leave out --crop and --size"):
+        prepare(catalog=survey, out=tmp_path / "other", model=model, crop=0.5)
+    whole = prepare(catalog=survey, out=tmp_path / "whole", size=32)
+    with pytest.raises(InputError, match="crop 1.0, size 32, but crop 0.8, size 32 is needed"):
+        classify(catalog=whole, model=model)

@@ -19,6 +19,10 @@ app = typer.Typer(no_args_is_help=True, help="Known data sets, and stores of pre
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
+def _asks() -> bool:
+    return sys.stdin.isatty()
+
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as galaxalign data list names it.")]
 
 
@@ -70,7 +74,7 @@ def fetch(
     quiet: Quiet = False,
 ) -> None:
     """Download a data set; run again after a stop, it continues."""
-    if not yes and sys.stdin.isatty():
+    if not yes and _asks():
         from galaxalign.data.surveys import MUCH, find_survey, size_text
 
         survey = find_survey(name)
