@@ -2,9 +2,9 @@
 
     python benchmarks/kill_test.py CATALOG [--kills 20] [--seed 0] [--only prepare|fetch]
 
-Each run is killed after a random part of the time that a whole run takes, started again, killed again, until it
-comes through; after each kill the bytes must end equal to those of a run that nobody disturbed. `fetch` gets its file
-from a local server that also breaks off by itself.
+Each run is killed when a random part of the bytes that are still missing has been written (and up to 50 ms later),
+started again, killed again, until it comes through; the bytes must then equal those of a run that nobody disturbed.
+`fetch` gets its file from a local server that also breaks off by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,36 +43,42 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def whole(arguments: list[str]) -> float:
-    """Run to the end; return how long it took."""
-    started = time.perf_counter()
+def whole(arguments: list[str]) -> None:
+    """Run to the end."""
     process = start(arguments)
     _, errors = process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}: {errors.decode()}")
-    return time.perf_counter() - started
+
+
+def written(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # renamed while we look
+            total += path.stat().st_size
+    return total
 
 
 def trial(name: str, arguments: list[str], out: Path, kills: int, seed: int) -> None:
     """Kill `kills` times in all; restart after each kill; compare whenever a run comes through."""
     shutil.rmtree(out, ignore_errors=True)
-    seconds = whole(arguments)
-    expected = digest(out)
-    # Half of a short run is spent before the first byte is written; kill where there is something to destroy.
-    idle = min(seconds * 0.9, whole(["--version"]))
+    whole(arguments)
+    expected, size = digest(out), written(out)
     random.seed(seed)
     killed = done = 0
     shutil.rmtree(out)
     while killed < kills:
+        target = written(out) + random.random() * (size - written(out))
         process = start(arguments)
-        try:
-            process.wait(idle + random.uniform(0, 1) * (seconds - idle))
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and written(out) < target:
+            time.sleep(0.002)
+        time.sleep(random.uniform(0, 0.05))
+        if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             killed += 1
-            state = sorted(path.name for path in out.rglob("*") if path.is_file()) if out.exists() else []
-            print(f"{name}: kill {killed:2d} left {', '.join(state) or 'nothing'}", flush=True)
+            state = ", ".join(sorted(path.name for path in out.glob("*"))) or "nothing"
+            print(f"{name}: kill {killed:2d} at {written(out) / size:4.0%} left {state}", flush=True)
             continue
         if process.returncode:
             raise SystemExit(f"{name}: a run after {killed} kills failed: {process.stderr.read().decode()}")

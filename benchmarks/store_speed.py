@@ -5,7 +5,8 @@
 Four comparisons, each a ratio of rates in pictures a second:
 1. an epoch in random order from the store against decoding every picture in that epoch;
 2. making the store against that same decoding with one thread, for each number of threads;
-3. preparing a Galaxy10-like HDF5 file (chunks as h5py chooses them, gzip) against reading it row by row;
+3. preparing Galaxy10-like HDF5 files (gzip, in two chunkings, one of them what h5py chooses by itself for 17,736
+   pictures of 256 px) against reading them row by row;
 4. batches of random rows against the 20,000 a second that are asked for.
 
 The page cache is warm for every side of every comparison; a disk that is slower than memory slows all of them.
@@ -31,6 +32,7 @@ from galaxalign.data.pictures import load_pictures
 from galaxalign.data.prepare import prepare_store
 
 BATCH = 64
+CHUNKS = ((17, 64, 64, 1), (555, 16, 16, 1))
 
 
 def rate(n: int, work: Callable[[], object]) -> float:
@@ -52,13 +54,13 @@ def store_epoch(catalog: Catalog, framing: Framing, order: np.ndarray) -> None:
         pictures[order[start : start + BATCH]]
 
 
-def galaxy10_like(path: Path, n: int) -> None:
-    """Write random galaxies of the shape, type, chunks and compression that the published files have."""
+def galaxy10_like(path: Path, n: int, chunks: tuple[int, ...]) -> None:
+    """Write noisy galaxies of the shape and type that the published file has."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
     with h5py.File(path, "w") as file:
-        data = file.create_dataset("images", (n, 256, 256, 3), np.uint8, compression="gzip", chunks=True)
-        step = data.chunks[0]
+        data = file.create_dataset("images", (n, 256, 256, 3), np.uint8, compression="gzip", chunks=chunks)
+        step = chunks[0]
         for start in range(0, n, step):
             count = min(step, n - start)
             width = rng.uniform(0.1, 0.4, (count, 1, 1, 1))
@@ -72,11 +74,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("catalog")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--rows", type=int, default=1200, help="pictures of the HDF5 file")
+    parser.add_argument("--limit", type=int, help="take this many rows of the catalogue")
+    parser.add_argument("--rows", type=int, default=1110, help="pictures of the HDF5 file")
     parser.add_argument("--by-row", type=int, default=40, help="of which this many are read row by row")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     args = parser.parse_args()
     catalog, framing = read_catalog(args.catalog), Framing(size=args.size)
+    if args.limit:
+        catalog = catalog.select(np.arange(min(args.limit, len(catalog))))
     n = len(catalog)
     order = np.random.default_rng(0).permutation(n)
     work = Path(tempfile.mkdtemp(prefix="store_speed"))
@@ -100,23 +105,23 @@ def main() -> None:
         singles = rng.integers(0, n, 20_000)
         found["random single pictures"] = rate(20_000, lambda: [pictures[row : row + 1] for row in singles])
 
-        path = work / "like.h5"
-        galaxy10_like(path, args.rows)
-        ids = [str(row) for row in range(args.rows)]
-        rows = as_catalog(
-            pd.DataFrame({"id_str": ids, "file_loc": [f"like.h5::images[{row}]" for row in range(args.rows)]}),
-            root=work,
-        )
+        for chunks in CHUNKS:
+            path = work / f"like{chunks[0]}.h5"
+            galaxy10_like(path, args.rows, chunks)
+            places = [f"{path.name}::images[{row}]" for row in range(args.rows)]
+            rows = as_catalog(pd.DataFrame({"id_str": places, "file_loc": places}), root=work)
+            single = max(4, args.by_row // (chunks[0] // 17))
 
-        def by_row() -> None:
-            with h5py.File(path) as file:
-                for row in range(args.by_row):
-                    frame(file["images"][row], framing)
+            def by_row(path: Path = path, single: int = single) -> None:
+                with h5py.File(path) as file:
+                    for row in range(single):
+                        frame(file["images"][row], framing)
 
-        found["HDF5 row by row"] = rate(args.by_row, by_row)
-        found["HDF5 prepared in chunk order"] = rate(
-            args.rows, lambda: prepare_store(rows, work / "hdf5", framing, quiet=True)
-        )
+            name = f"HDF5 chunks of {chunks[0]}"
+            found[f"{name}, row by row"] = rate(single, by_row)
+            found[f"{name}, prepared"] = rate(
+                args.rows, lambda r=rows, s=work / path.stem: prepare_store(r, s, framing, quiet=True)
+            )
     finally:
         shutil.rmtree(work)
     for name, value in found.items():
@@ -126,7 +131,8 @@ def main() -> None:
         "prepare, 2 threads : prepare, 1 thread": ("prepare, 2 threads", "prepare, 1 threads"),
         "prepare, 4 threads : prepare, 1 thread": ("prepare, 4 threads", "prepare, 1 threads"),
         "prepare, 1 thread : decode, 1 thread": ("prepare, 1 threads", "decode, 1 thread"),
-        "HDF5 in chunk order : row by row": ("HDF5 prepared in chunk order", "HDF5 row by row"),
+        "HDF5 chunks of 17, prepared : row by row": ("HDF5 chunks of 17, prepared", "HDF5 chunks of 17, row by row"),
+        "HDF5 chunks of 555, prepared : row by row": ("HDF5 chunks of 555, prepared", "HDF5 chunks of 555, row by row"),
     }
     for name, (above, below) in ratios.items():
         print(f"{name:44s} {found[above] / found[below]:8.1f}")

@@ -95,3 +95,9 @@ def test_an_unknown_data_set_ends_with_1_and_the_known_names() -> None:
     result = run("convert", "efigy", "--from", ".", "--out", "x")
     assert result.exit_code == 1
     assert "the closest is 'efigi'" in result.stderr
+
+
+def test_the_documentation_lists_every_data_set_with_its_number_of_galaxies() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    for survey in galaxalign.data_sets():
+        assert f"| `{survey.name}` | {survey.galaxies:,} |" in text

@@ -84,6 +84,22 @@ def test_a_selection_of_a_store_shows_its_own_pictures(catalog: Catalog, tmp_pat
     assert found_statuses == statuses
 
 
+def test_a_store_of_a_selection_stands_for_the_selection(catalog: Catalog, tmp_path: Path) -> None:
+    chosen = catalog.select([5, 2, 30])
+    prepare_store(chosen, tmp_path / "store", FRAMING)
+    found = read_catalog(tmp_path / "store")
+    assert (found.ids, found.fingerprint) == (chosen.ids, catalog.fingerprint)
+    np.testing.assert_array_equal(load_pictures(found, FRAMING)[0][:], load_images(chosen.paths(), FRAMING)[0])
+
+
+def test_a_table_changed_behind_its_pictures_is_noticed(catalog: Catalog, tmp_path: Path) -> None:
+    prepare_store(catalog, tmp_path / "store", FRAMING)
+    table = pd.read_parquet(tmp_path / "store" / "catalog.parquet")
+    table.iloc[::-1].to_parquet(tmp_path / "store" / "catalog.parquet", index=False)
+    with pytest.raises(InputError, match="is not that of its pictures"):
+        read_catalog(tmp_path / "store")
+
+
 def test_where_the_crop_is_the_whole_picture_training_needs_nothing_more(catalog: Catalog, tmp_path: Path) -> None:
     whole = Framing(size=16)
     prepare_store(catalog, tmp_path / "store", whole, canvas=canvas_framing(whole))

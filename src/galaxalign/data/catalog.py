@@ -36,6 +36,7 @@ __all__ = [
     "Catalog",
     "as_catalog",
     "check_output",
+    "order_digest",
     "read_catalog",
     "write_table",
 ]
@@ -240,13 +241,22 @@ def _store_catalog(path: Path, require: Sequence[str]) -> Catalog:
     frame = read_table(path / "catalog.parquet", text_columns=_TEXT_COLUMNS)
     try:
         about = json.loads((path / STORE_FILE).read_text())
-        source, fingerprint = about["source"], about["catalog_fingerprint"]
+        source, fingerprint, order = about["source"], about["catalog_fingerprint"], about["order"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path / STORE_FILE} is damaged ({error}); delete the store and prepare it again") from None
     found = as_catalog(frame, root=path, source=source, require=require, where=f"the store {path}")
-    if found.fingerprint != fingerprint:
-        raise InputError(f"the tables of the store {path} do not fit together; delete it and prepare it again")
-    return replace(found, store=path)
+    if order_digest(found) != order:
+        raise InputError(f"the table of the store {path} is not that of its pictures; delete it and prepare it again")
+    return replace(found, fingerprint=fingerprint, store=path)
+
+
+def order_digest(catalog: Catalog) -> str:
+    """Return the sha256 of ids, labels and image names in the order of the rows."""
+    labels = catalog.texts("label") if "label" in catalog.table else [""] * len(catalog)
+    digest = hashlib.sha256()
+    for row in zip(catalog.ids, labels, (path.name for path in catalog.paths()), strict=True):
+        digest.update("\x1f".join(row).encode() + b"\x1e")
+    return digest.hexdigest()
 
 
 def _fixed_part(pattern: Path) -> Path:

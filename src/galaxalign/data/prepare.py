@@ -7,19 +7,21 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from galaxalign.data.catalog import PROGRESS_FILE, STORE_FILE, Catalog, check_output
+from galaxalign.data.catalog import PROGRESS_FILE, STORE_FILE, Catalog, check_output, order_digest
 from galaxalign.data.images import OK, Framing
 from galaxalign.data.pictures import iter_pictures
 from galaxalign.data.store import CANVAS, FAILED, IMAGES, Store, describe, open_store
 from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
 from galaxalign.progress import progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["prepare_store"]
 
@@ -79,6 +81,7 @@ def prepare_store(
             return done
         state = _state(folder, request)
         _check_space(folder, len(catalog), views)
+        _write_catalog(catalog, folder)
         with progress("preparing", len(catalog) * len(views), quiet=quiet) as advance:
             for name, view in views.items():
                 _write_view(catalog, folder, name, view, state, workers, advance)
@@ -88,15 +91,12 @@ def prepare_store(
 
 def _request(catalog: Catalog, views: dict[str, Framing]) -> dict[str, Any]:
     """Return all that the bytes of the store depend on, but for the pictures themselves."""
-    order = sha256()
-    for identity, path in zip(catalog.ids, catalog.paths(), strict=True):
-        order.update(f"{identity}\x1f{path.name}\x1e".encode())
     return {
         "format": 1,
         "n": len(catalog),
         "source": catalog.source,
         "catalog_fingerprint": catalog.fingerprint,
-        "order": order.hexdigest(),
+        "order": order_digest(catalog),
         "views": [{"file": name, "preprocessing": view.to_dict()} for name, view in views.items()],
     }
 
@@ -190,8 +190,21 @@ def _write_view(
         ) from error
 
 
+def _write_catalog(catalog: Catalog, folder: Path) -> None:
+    """Write the table, first of all: if it cannot be written that should not show after hours of decoding."""
+    table = catalog.table.copy()
+    table["file_loc"] = [os.path.relpath(path.absolute(), folder.absolute()) for path in catalog.paths()]
+    _write_table_synced(table, folder / "catalog.parquet")
+
+
+def _write_table_synced(table: pd.DataFrame, path: Path) -> None:
+    write_table(table, path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def _finish(catalog: Catalog, folder: Path, views: dict[str, Framing], request: dict[str, Any]) -> None:
-    """Write the tables, then store.json, then delete what was only needed to continue."""
+    """Write what failed, then store.json, then delete what was only needed to continue."""
     import pandas as pd
 
     failed: dict[int, str] = {}
@@ -207,12 +220,7 @@ def _finish(catalog: Catalog, folder: Path, views: dict[str, Framing], request: 
             "status": pd.array([failed[row] for row in order], dtype="str"),
         }
     )
-    table = catalog.table.copy()
-    table["file_loc"] = [os.path.relpath(path.absolute(), folder.absolute()) for path in catalog.paths()]
-    for each, path in ((frame, folder / FAILED), (table, folder / "catalog.parquet")):
-        write_table(each, path)
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
+    _write_table_synced(frame, folder / FAILED)
     about = request | {"n_failed": len(failed)}
     _write_synced(folder / STORE_FILE, json.dumps(about, indent=1).encode())
     _tidy(folder, views)
@@ -222,8 +230,8 @@ def _tidy(folder: Path, views: Sequence[str] | dict[str, Framing]) -> None:
     for name in views:
         _failures(folder, name).unlink(missing_ok=True)
     (folder / PROGRESS_FILE).unlink(missing_ok=True)
-    for left in folder.glob(".*.part"):
-        left.unlink()
+    for left in (*folder.glob(".*.part"), *folder.glob(".*.parquet")):
+        left.unlink()  # what a killed process was about to rename
 
 
 def _failures(folder: Path, name: str) -> Path:
