@@ -132,13 +132,15 @@ def main() -> None:
     parser.add_argument("catalog")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--for-training", action="store_true", help="two files of pictures (starts more slowly)")
     parser.add_argument("--only", choices=["prepare", "fetch"])
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="kill_test"))
     try:
         if args.only != "fetch":
             store = work / "store"
-            arguments = ["data", "prepare", args.catalog, "--out", str(store), "--crop", "0.7", "--for-training"]
+            arguments = ["data", "prepare", args.catalog, "--out", str(store), "--crop", "0.7"]
+            arguments += ["--for-training"] if args.for_training else []
             trial("prepare", arguments, store, args.kills, args.seed)
         if args.only != "prepare":
             body = np.random.default_rng(args.seed).bytes(60_000_000)

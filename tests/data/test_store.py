@@ -298,3 +298,14 @@ def test_the_request_is_told_from_the_progress_of_an_older_one(catalog: Catalog,
     (tmp_path / "store" / "progress.json").write_text(json.dumps({"request": {"views": []}, "done": {}}))
     with pytest.raises(InputError, match="choose another --out or delete it"):
         prepare_store(catalog, tmp_path / "store", FRAMING)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("survey", ["gz1", "gz2", "efigi"])
+def test_real_pictures_come_from_a_store_as_from_their_files(shared: Path, tmp_path: Path, survey: str) -> None:
+    catalog = read_catalog(shared / "data" / survey / "catalog.csv").select(np.arange(40))
+    framing = Framing(crop=0.45, size=64)
+    prepare_store(catalog, tmp_path / "store", framing, canvas=canvas_framing(framing))
+    store = read_catalog(tmp_path / "store")
+    for each in (framing, canvas_framing(framing)):
+        np.testing.assert_array_equal(load_pictures(store, each)[0][:], load_images(catalog.paths(), each)[0])
