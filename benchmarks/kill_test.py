@@ -68,6 +68,13 @@ def trial(name: str, arguments: list[str], out: Path, kills: int, seed: int) -> 
     killed = done = 0
     shutil.rmtree(out)
     while killed < kills:
+        if written(out) > 0.9 * size:  # little is left to disturb: let it come through, compare, begin anew
+            whole(arguments)
+            if digest(out) != expected:
+                raise SystemExit(f"{name}: after {killed} kills the bytes differ")
+            print(f"{name}: came through, identical", flush=True)
+            done += 1
+            shutil.rmtree(out)
         target = written(out) + random.random() * (size - written(out))
         process = start(arguments)
         while process.poll() is None and written(out) < target:
