@@ -14,7 +14,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 def listed() -> list[str]:
     """Return the modules in the order of the document, as "data/images.py"."""
-    return re.findall(r"^      ([a-z_/]+\.py)\s", DOCUMENT.read_text(), flags=re.MULTILINE)
+    return re.findall(r"^      ([a-z0-9_/]+\.py)\s", DOCUMENT.read_text(), flags=re.MULTILINE)
 
 
 def imports(file: Path) -> set[str]:

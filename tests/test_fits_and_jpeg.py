@@ -180,7 +180,7 @@ def test_real_galaxies_as_fits_and_as_jpeg_are_the_same_to_lite(shared, tmp_path
     encoder = load_encoder("lite", stretch=stretch, crop=0.45)
     vectors: dict[str, np.ndarray] = {}
     for kind, path in survey.items():
-        parts = list(encode_catalog(encoder, read_catalog(path).paths(), mirror=True))
+        parts = list(encode_catalog(encoder, read_catalog(path), mirror=True))
         assert {status for _, _, statuses in parts for status in statuses} == {"ok"}
         vectors[kind] = np.concatenate([part for _, part, _ in parts])
     cosine = {kind: (vectors["fits"] * vectors[kind]).sum(1) for kind in ("png", "jpg", "jpg95")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
 from galaxalign.data.scan import CatalogScan
 from galaxalign.data.tables import read_table, write_table
+from galaxalign.data_verbs import prepare
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
 from galaxalign.splitting import split
@@ -69,6 +71,14 @@ def start(tiny_clip, tmp_path):
     taxonomy = load_taxonomy("galaxy_mnist")
     choice = zero_shot(taxonomy.class_names, prompt_prototypes(tiny_clip, taxonomy), logit_scale=10.0)
     return f"local-dir:{save_model(Model(tiny_clip, taxonomy, choice), tmp_path / 'start', card='')}"
+
+
+@pytest.fixture
+def start_cropped(start, tmp_path):
+    """Return the same encoder looking at the middle of the pictures."""
+    model = load_model(start.removeprefix("local-dir:"))
+    model.encoder.preprocessing = replace(model.encoder.preprocessing, crop=0.8)
+    return f"local-dir:{save_model(model, tmp_path / 'cropped', card='')}"
 
 
 @pytest.fixture
@@ -298,3 +308,40 @@ def test_train_refuses_a_leaking_split_and_leaves_benchmarks_out(survey, start, 
     few = survey.parent / "few.csv"
     table.head(2).to_csv(few, index=False)
     assert evaluate(catalog=few, model=run)["n_trained_on"] == 0
+
+
+def test_a_store_trains_the_same_model_and_gives_the_same_answers(survey, start_cropped, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    store = prepare(catalog=survey, out=tmp_path / "store", crop=0.8, size=32, for_training=True)
+    common = {"recipe": recipe, "taxonomy": "galaxy_mnist", "encoder": start_cropped}
+    from_files = train(catalog=survey, out=tmp_path / "files", **common)
+    from_store = train(catalog=store, out=tmp_path / "mapped", **common)
+    weights = ("open_clip_model.safetensors", "symbol_encoder.safetensors", "classifier.safetensors")
+    for name in (*weights, "skipped.csv", "validation.json"):
+        assert (from_files / name).read_bytes().replace(b"/files/", b"/mapped/") == (from_store / name).read_bytes()
+    one, two = (classify(catalog=catalog, model=from_files) for catalog in (survey, store))
+    pd.testing.assert_frame_equal(one, two)
+    assert evaluate(catalog=store, model=from_files) == evaluate(catalog=survey, model=from_files)
+    found = [Embeddings.read(embed(catalog=c, model=from_files, out=tmp_path / "e.parquet")) for c in (survey, store)]
+    np.testing.assert_array_equal(found[0].vectors, found[1].vectors)
+    np.testing.assert_array_equal(found[0].columns["image_path"], found[1].columns["image_path"])
+
+
+def test_a_store_for_a_model_is_fit_to_classify_and_to_train_only_if_asked_for(survey, start_cropped, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    common = {"recipe": recipe, "taxonomy": "galaxy_mnist", "encoder": start_cropped}
+    model = train(catalog=survey, out=tmp_path / "run", **common)
+    store = prepare(catalog=survey, out=tmp_path / "store", model=model)
+    assert len(classify(catalog=store, model=model)) == 83
+    with pytest.raises(
+        InputError,
+        match=r"holds pictures with \[crop 0.8, 32 px.*\], but \[crop 0.8, 32 px.*margin 1.25\].*--for-training",
+    ):
+        train(catalog=store, out=tmp_path / "again", **common)
+    with pytest.raises(InputError, match="leave out --crop, or"):
+        prepare(catalog=survey, out=tmp_path / "other", model=model, crop=0.5)
+    whole = prepare(catalog=survey, out=tmp_path / "whole", size=32)
+    with pytest.raises(InputError, match=r"crop 1.0, 32 px.*\], but \[crop 0.8, 32 px.*\] is needed"):
+        classify(catalog=whole, model=model)

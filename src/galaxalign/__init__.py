@@ -25,6 +25,10 @@ _HOME = {
     "split": "galaxalign.splitting",
     "audit": "galaxalign.auditing",
     "demo": "galaxalign.demo",
+    "data_sets": "galaxalign.data_verbs",
+    "fetch": "galaxalign.data_verbs",
+    "convert": "galaxalign.data_verbs",
+    "prepare": "galaxalign.data_verbs",
     # what they are made of
     "Embeddings": "galaxalign.analysis.embeddings",
     "Entry": "galaxalign.analysis.search",

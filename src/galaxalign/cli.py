@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import galaxalign
-from galaxalign import console
+from galaxalign import console, data_cli
 from galaxalign.errors import InputError
 
 __all__ = ["app", "main"]
@@ -29,7 +29,7 @@ class _Polite(TyperGroup):
             _say(f"Error: {' '.join(str(error).split())}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "demo")
+            resumes = ctx.invoked_subcommand in ("train", "demo", "data")
             _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
@@ -70,9 +70,11 @@ app = typer.Typer(
     help="Teach a vision-language model the morphology of galaxies in your survey, and ask it about each.",
 )
 
+app.add_typer(data_cli.app, name="data")
+
 Catalog = Annotated[
     str,
-    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; or a folder or glob of images."),
+    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; a folder or glob of images; or a store."),
 ]
 Columns = Annotated[
     dict | None,

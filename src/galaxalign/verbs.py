@@ -250,8 +250,7 @@ def embed(
             ids, paths = piece.ids, piece.paths()
             carried = {name: piece.table[name].to_numpy() for name in _CARRIED if name in piece.table}
             carried["image_path"] = np.array([resolved(path) for path in paths], dtype=object)
-            scales = piece.pixel_scales(loaded.encoder.preprocessing)
-            for rows, vectors, statuses in encode_catalog(loaded.encoder, paths, mirror=mirror, pixel_scales=scales):
+            for rows, vectors, statuses in encode_catalog(loaded.encoder, piece, mirror=mirror):
                 writer.write(ids[rows], vectors, statuses, {name: values[rows] for name, values in carried.items()})
                 failed += sum(status != "ok" for status in statuses)
                 done(len(statuses))
@@ -403,8 +402,7 @@ def _predict(
     mirror = not (model.taxonomy.handed or scheme.handed)
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
-    scales = catalog.pixel_scales(model.encoder.preprocessing)
-    for rows, part, found in encode_catalog(model.encoder, catalog.paths(), mirror=mirror, pixel_scales=scales):
+    for rows, part, found in encode_catalog(model.encoder, catalog, mirror=mirror):
         vectors[rows] = part
         statuses += found
         done(len(found))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
 from galaxalign.analysis.classifiers import prototypes
 from galaxalign.captions import class_prompts
-from galaxalign.data.images import iter_images
-from galaxalign.data.locations import Location
+from galaxalign.data.catalog import Catalog
+from galaxalign.data.pictures import iter_pictures
+from galaxalign.data.store import Pictures
 from galaxalign.encoders.base import Encoder, Pixels, eight_views, to_tensor
 from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy
@@ -33,7 +33,7 @@ def encode_views(encoder: Encoder, images: Pixels, *, mirror: bool) -> np.ndarra
     return F.normalize(total, dim=-1).numpy()
 
 
-def encode_array(encoder: Encoder, images: np.ndarray, *, mirror: bool) -> np.ndarray:
+def encode_array(encoder: Encoder, images: np.ndarray | Pictures, *, mirror: bool) -> np.ndarray:
     """Return unit vectors (N, D) of framed pictures uint8 (N, S, S, 3), over all views."""
     if not len(images):
         return np.zeros((0, encoder.dimension), np.float32)
@@ -42,22 +42,16 @@ def encode_array(encoder: Encoder, images: np.ndarray, *, mirror: bool) -> np.nd
 
 
 def encode_catalog(
-    encoder: Encoder,
-    paths: Sequence[Location],
-    *,
-    mirror: bool,
-    pixel_scales: NDArray[np.floating] | None = None,
+    encoder: Encoder, catalog: Catalog, *, mirror: bool
 ) -> Iterator[tuple[slice, np.ndarray, list[str]]]:
     """Stream the pictures of a catalogue through the encoder with bounded memory.
 
     Parameters
     ----------
     encoder : Encoder
-    paths : sequence of path or str
+    catalog : Catalog
     mirror : bool
         Whether a mirrored galaxy is the same galaxy.
-    pixel_scales : array, optional
-        Arcsec per pixel of each, where the encoder's preprocessing takes them from the catalogue.
 
     Yields
     ------
@@ -66,9 +60,7 @@ def encode_catalog(
         Unit vectors; zeros where the picture could not be read.
     statuses : list of str
     """
-    for rows, batch, statuses in iter_images(
-        paths, encoder.preprocessing, batch_size=_BATCH, pixel_scales=pixel_scales
-    ):
+    for rows, batch, statuses in iter_pictures(catalog, encoder.preprocessing, batch_size=_BATCH):
         vectors = np.zeros((len(statuses), encoder.dimension), np.float32)
         good = np.array([status == "ok" for status in statuses])
         if good.any():

@@ -140,6 +140,11 @@ def read_npy(file: BinaryIO, place: Place) -> Planes:
 # h5py lets one thread at a time read; opening a file for every row would cost more than the row.
 _files: OrderedDict[tuple[str, int, int], tuple[Any, Any]] = OrderedDict()
 _lock = threading.Lock()
+# A published file of 17,736 pictures may hold some hundred of them in each chunk: row by row each chunk would be
+# unpacked a hundred times. So whole blocks of chunks are read, which serves rows in about the order of the file.
+_blocks: OrderedDict[tuple[tuple[str, int, int], str, int], NDArray[Any]] = OrderedDict()
+_BLOCK = 64 * 2**20  # bytes, unless one row of chunks is larger
+_KEPT = 2
 
 
 def read_hdf5(place: Place) -> Planes:
@@ -151,7 +156,7 @@ def read_hdf5(place: Place) -> Planes:
         There is no such dataset or row; the sentence lists the datasets there are.
     """
     with _lock:
-        file = _opened(place)
+        key, file = _opened(place)
         dataset = file.get(str(place.dataset))
         if dataset is None or not hasattr(dataset, "shape"):
             raise InputError(f"{place.file} has no dataset {place.dataset}; it has {_datasets(file)}")
@@ -161,12 +166,30 @@ def read_hdf5(place: Place) -> Planes:
                 f"{' x '.join(map(str, dataset.shape))}, rows first and counted from 0"
             )
         check_size(dataset.shape[1:], place.name)
-        values = dataset[place.row]
+        values = _block_row(key, dataset, place.row % len(dataset), place)
     return Planes(bands_first(values, place.name))
 
 
-def _opened(place: Place) -> Any:
-    """Return the open file; a file that was written again since is opened again."""
+def _block_row(key: tuple[str, int, int], dataset: Any, row: int, place: Place) -> NDArray[Any]:
+    """Return one row of a dataset, reading whole chunks."""
+    chunk = dataset.chunks[0] if dataset.chunks else 1
+    step = chunk * max(1, _BLOCK // (int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize * chunk))
+    first = row // step * step
+    block = (key, str(place.dataset), first)
+    if block not in _blocks:
+        try:
+            _blocks[block] = dataset[first : first + step]
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{place.name} is damaged ({reason}); fetch {Path(place.file).name} again") from None
+        while len(_blocks) > _KEPT:
+            _blocks.popitem(last=False)
+    _blocks.move_to_end(block)
+    return _blocks[block][row - first]
+
+
+def _opened(place: Place) -> tuple[tuple[str, int, int], Any]:
+    """Return the open file and what it is known by; a file that was written again since is opened again."""
     import h5py
 
     if place.remote:
@@ -187,7 +210,7 @@ def _opened(place: Place) -> Any:
             raw = open(place.file, "rb")  # noqa: SIM115 (as long as the cache has it)
         _files[key] = (h5py.File(raw, "r"), raw)
     _files.move_to_end(key)
-    return _files[key][0]
+    return key, _files[key][0]
 
 
 def _datasets(file: Any) -> str:

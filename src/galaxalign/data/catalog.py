@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +22,7 @@ from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
 from galaxalign.data.locations import Location, located, pattern_rows, without_suffix
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.reader import TableFile, open_table
-from galaxalign.data.tables import write_table
+from galaxalign.data.tables import read_table, write_table
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
@@ -28,16 +30,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "PROGRESS_FILE",
+    "STORE_FILE",
     "TABLE_SUFFIXES",
     "Catalog",
     "as_catalog",
     "catalog_file",
     "catalog_rows",
     "check_output",
+    "order_digest",
     "read_catalog",
     "short_name",
     "write_table",
 ]
+
+STORE_FILE, PROGRESS_FILE = "store.json", "progress.json"
+"""What makes a folder a prepared store, and what one that is not finished has in its place."""
 
 _SCALE_COLUMNS = ("pixel_scale", "pxscale")
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec", *_SCALE_COLUMNS)
@@ -63,12 +71,15 @@ class Catalog:
         Of the ids (or, without them, row numbers and positions), labels and image names of the catalogue *as read*,
         see `Fingerprint`: the order of rows with ids, the kind of file and where it lies make no difference. A
         selection keeps that of its whole.
+    store : Path, optional
+        The prepared store that the catalogue was read from; its pictures are taken from there.
     """
 
     table: pd.DataFrame
     root: Path
     source: str
     fingerprint: str
+    store: Path | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -133,7 +144,8 @@ def read_catalog(
     ----------
     source : path
         A table (.csv, .csv.gz, .parquet, .fits, .vot), a folder of images (its sub-folders are not
-        searched) or a glob such as "cutouts/**/*.jpg". The id of a bare image is its name without suffix.
+        searched), a glob such as "cutouts/**/*.jpg", or a prepared store. The id of a bare image is its
+        name without suffix.
     require : sequence of str
         Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
         of the rows, from 0.
@@ -158,6 +170,10 @@ def read_catalog(
         unit that is none of angle.
     """
     path = Path(source)
+    if (path / STORE_FILE).is_file():
+        return _store_catalog(path, require)
+    if (path / PROGRESS_FILE).is_file() and (path / "images.npy").is_file():
+        raise InputError(f"the store {path} is not finished; run the same galaxalign data prepare again")
     if path.is_dir():
         return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
     if path.is_file():
@@ -325,6 +341,29 @@ def _listed(root: Path, rows: list[tuple[str, str]], where: str, require: Sequen
         raise InputError(f"the {where} finds no file; check the folder and what stands around {{id}} and {{band}}")
     frame = pd.DataFrame(rows, columns=["id_str", "file_loc"])
     return as_catalog(frame, root=root, source=root.resolve().name, require=require, where=f"the {where}")
+
+
+def _store_catalog(path: Path, require: Sequence[str]) -> Catalog:
+    """Return the catalogue that a prepared store was made of."""
+    frame = read_table(path / "catalog.parquet", text_columns=_TEXT_COLUMNS)
+    try:
+        about = json.loads((path / STORE_FILE).read_text())
+        source, fingerprint, order = about["source"], about["catalog_fingerprint"], about["order"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path / STORE_FILE} is damaged ({error}); delete the store and prepare it again") from None
+    found = as_catalog(frame, root=path, source=source, require=require, where=f"the store {path}")
+    if order_digest(found) != order:
+        raise InputError(f"the table of the store {path} is not that of its pictures; delete it and prepare it again")
+    return replace(found, fingerprint=fingerprint, store=path)
+
+
+def order_digest(catalog: Catalog) -> str:
+    """Return the sha256 of ids, labels and image names in the order of the rows."""
+    labels = catalog.texts("label") if "label" in catalog.table else [""] * len(catalog)
+    digest = hashlib.sha256()
+    for row in zip(catalog.ids, labels, (str(path).rpartition("/")[2] for path in catalog.paths()), strict=True):
+        digest.update("\x1f".join(row).encode() + b"\x1e")
+    return digest.hexdigest()
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -15,10 +15,11 @@ from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_p
 from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.images import load_images
+from galaxalign.data.pictures import load_pictures
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
+from galaxalign.data.store import Pictures
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, save_model
@@ -286,21 +287,16 @@ def _load(
     """Decode every picture once; return the data and the ids that could not be read, with the reason."""
     preprocessing: Preprocessing = tower.preprocessing
     canvas = preprocessing.with_margin(preprocessing.widest_margin())
-    paths, ids, scales = catalog.paths(), catalog.ids, catalog.pixel_scales(preprocessing)
+    ids = catalog.ids
     images, kept, kept_rows, skipped = {}, {}, {}, []
     with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
         for part, frame in (("train", canvas), ("validation", preprocessing)):
-            pixels, statuses = load_images(
-                [paths[row] for row in rows[part]],
-                frame,
-                pixel_scales=scales[rows[part]] if scales is not None else None,
-                progress=done,
-            )
+            pixels, statuses = load_pictures(catalog.select(rows[part]), frame, progress=done)
             good = np.array([status == "ok" for status in statuses])
             skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
             if not good.any():
                 raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
-            images[part] = pixels if good.all() else pixels[good]
+            images[part] = pixels if good.all() else pixels.take(good)
             kept_rows[part] = rows[part][good]
             kept[part] = labels[kept_rows[part]]
     needs_symbols = any(stage.uses("symbol") for stage in plan.stages)
@@ -322,9 +318,8 @@ def _load(
 def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
-    size = tower.preprocessing.size
-    margin = (data.images.shape[1] - size) // 2
-    framed = data.images[:, margin : margin + size, margin : margin + size]
+    pictures = data.images if isinstance(data.images, Pictures) else Pictures(data.images)
+    framed = pictures.centre(tower.preprocessing.size)
     words = isinstance(tower, ClipEncoder)
     return choose_classifier(
         (encode_array(tower, framed, mirror=mirror), data.labels),

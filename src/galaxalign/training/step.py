@@ -13,6 +13,7 @@ from torch import Tensor
 
 from galaxalign.captions import flip_caption
 from galaxalign.data.augment import augment
+from galaxalign.data.store import Pictures
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast
 from galaxalign.errors import InputError
@@ -29,10 +30,10 @@ class TrainingData:
 
     Attributes
     ----------
-    images : ndarray (N, L, L, 3), uint8
-        Canvases, `canvas_factor` times as wide as the encoder's frame.
+    images : ndarray or Pictures (N, L, L, 3), uint8
+        Canvases, `canvas_factor` times as wide as the encoder's frame; in memory or in a store.
     labels : ndarray (N,), int64
-    validation_images : ndarray (M, S, S, 3), uint8
+    validation_images : ndarray or Pictures (M, S, S, 3), uint8
         Framed as at use.
     validation_labels : ndarray (M,), int64
     prompts : list of K lists of sentences
@@ -45,9 +46,9 @@ class TrainingData:
         What each galaxy's own attributes say, in several wordings; equally many for each galaxy.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Pictures
     labels: np.ndarray
-    validation_images: np.ndarray
+    validation_images: np.ndarray | Pictures
     validation_labels: np.ndarray
     prompts: list[list[str]]
     symbols: np.ndarray

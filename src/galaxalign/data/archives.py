@@ -1,0 +1,122 @@
+"""Pictures and tables out of zip and tar archives, and never a file outside the folder they are meant for."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from galaxalign.errors import InputError
+
+__all__ = ["ARCHIVE_SUFFIXES", "extract", "gunzip", "members"]
+
+ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar")
+
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        raise InputError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+    except FileNotFoundError:
+        raise InputError(f"there is no archive at {path}") from None
+
+
+def _climbs(name: str) -> bool:
+    """Tell whether a name would be written outside the folder that an archive is unpacked in, on any system."""
+    for path in (PurePosixPath(name), PureWindowsPath(name)):
+        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
+            return True
+    return False
+
+
+def members(path: Path) -> dict[str, int]:
+    """Return the files in an archive and their sizes in bytes, without the debris of macOS.
+
+    Raises
+    ------
+    InputError
+        The archive is damaged, or a name or link in it points out of the folder.
+    """
+    found: dict[str, int] = {}
+    with _said(path):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                entries = [(entry.filename, entry.file_size, not entry.is_dir()) for entry in archive.infolist()]
+        else:
+            with tarfile.open(path) as tar:
+                entries = [(entry.name, entry.size, entry.isfile()) for entry in tar]
+    for name, size, is_file in entries:
+        if _climbs(name):
+            raise InputError(
+                f"{path} holds {name!r}, which would be written outside the folder it is unpacked in; nothing was "
+                "taken from it: fetch the published file"
+            )
+        if is_file and not PurePosixPath(name).name.startswith("._") and "__MACOSX" not in name:
+            found[name] = size
+    return found
+
+
+def extract(path: Path, wanted: Mapping[str, Path], *, progress: Callable[[int], object] | None = None) -> None:
+    """Write some members of an archive to the given files; those that are there already in full are left.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : mapping of str to Path
+        The file to be written for each member, by its name as `members` gives it.
+    progress : callable, optional
+        Called with 1 for each member.
+
+    Raises
+    ------
+    InputError
+        As `members`.
+    """
+    sizes = members(path)
+    for folder in {target.parent for target in wanted.values()}:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, source: IO[bytes]) -> None:
+        target = wanted[name]
+        if not (target.is_file() and target.stat().st_size == sizes[name]):
+            part = target.with_name(f".{target.name}.part")
+            with part.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            part.replace(target)
+        if progress is not None:
+            progress(1)
+
+    with _said(path):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name in sizes:
+                    if name in wanted:
+                        with archive.open(name) as source:
+                            write(name, source)
+        else:
+            with tarfile.open(path) as tar:
+                for entry in tar:
+                    data = tar.extractfile(entry) if entry.name in wanted else None
+                    if data is not None:
+                        write(entry.name, data)
+
+
+def gunzip(path: Path, target: Path) -> Path:
+    """Unpack a .gz file unless that was done already; return the target."""
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        with _said(path), gzip.open(path) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file, 2**20)
+        part.replace(target)
+    return target

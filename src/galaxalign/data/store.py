@@ -1,0 +1,157 @@
+"""A prepared store: the pictures of a catalogue, decoded and framed once, memory-mapped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from galaxalign.data.catalog import STORE_FILE, Catalog
+from galaxalign.data.images import OK
+from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.tables import read_table
+from galaxalign.errors import InputError
+
+__all__ = ["CANVAS", "FAILED", "IMAGES", "Pictures", "Store", "open_store"]
+
+IMAGES, CANVAS = "images.npy", "canvas.npy"
+"""The pictures as a model sees them, and, larger, as training turns and shifts them."""
+
+FAILED = "failed.parquet"
+
+
+class Pictures:
+    """Framed pictures that are copied when indexed, from memory or from a memory-mapped file alike.
+
+    Parameters
+    ----------
+    array : ndarray (N, L, L, 3), uint8
+    rows : ndarray of int, optional
+        Which of them, in which order; all by default.
+    size : int, optional
+        Side of the centred square to show of each; all of it by default.
+    """
+
+    def __init__(
+        self, array: NDArray[np.uint8], rows: NDArray[np.int64] | None = None, size: int | None = None
+    ) -> None:
+        # A memmap costs a Python object for each slice; the plain array over the same memory does not.
+        self._array = np.asarray(array)
+        self._rows = rows
+        self._size = size or int(array.shape[1])
+
+    def __len__(self) -> int:
+        return len(self._array) if self._rows is None else len(self._rows)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, size, size, 3)."""
+        return len(self), self._size, self._size, 3
+
+    def __getitem__(self, index: slice | ArrayLike) -> NDArray[np.uint8]:
+        """Return a copy of some pictures, by a slice or an array of indices or booleans."""
+        where: Any = index if isinstance(index, slice) else np.asarray(index)
+        margin = (int(self._array.shape[1]) - self._size) // 2
+        inner = slice(margin, margin + self._size)
+        found = self._array[where if self._rows is None else self._rows[where], inner, inner]
+        return np.ascontiguousarray(found) if found.base is None else found.copy()
+
+    def take(self, rows: ArrayLike) -> Pictures:
+        """Return some of the pictures, by indices or booleans, without reading them."""
+        own = np.arange(len(self)) if self._rows is None else self._rows
+        return Pictures(self._array, own[np.asarray(rows)], self._size)
+
+    def centre(self, size: int) -> Pictures:
+        """Return the centred squares of `size` pixels, without reading them."""
+        return Pictures(self._array, self._rows, size)
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A store that is complete.
+
+    Attributes
+    ----------
+    folder : Path
+    about : dict
+        What store.json says.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+
+    def __len__(self) -> int:
+        return int(self.about["n"])
+
+    @cached_property
+    def preprocessings(self) -> dict[str, Preprocessing]:
+        """The preprocessing of each file of pictures."""
+        return {view["file"]: Preprocessing.from_dict(view["preprocessing"]) for view in self.about["views"]}
+
+    @cached_property
+    def statuses(self) -> list[str]:
+        """ "ok", or the sentence that says why not, for each row."""
+        statuses = [OK] * len(self)
+        failed = read_table(self.folder / FAILED)
+        for row, status in zip(failed["row"], failed["status"], strict=True):
+            statuses[int(row)] = str(status)
+        return statuses
+
+    def images(self, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+        """Return all pictures of one preprocessing, memory-mapped, uint8 (N, side, side, 3).
+
+        Raises
+        ------
+        InputError
+            The store holds another preprocessing, or its file is damaged.
+        """
+        for name, held in self.preprocessings.items():
+            if held == preprocessing:
+                return self._mapped(name, preprocessing)
+        there = " and ".join(f"[{held}]" for held in self.preprocessings.values())
+        raise InputError(
+            f"the store {self.folder} holds pictures with {there}, but [{preprocessing}] is needed here; "
+            "prepare a store for this model (data prepare --model, for train also --for-training)"
+        )
+
+    def rows(self, catalog: Catalog) -> NDArray[np.int64]:
+        """Return where the rows of a selection of the store's catalogue stand in the store."""
+        return np.array([self._places[identity] for identity in catalog.ids], dtype=np.int64)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        ids = read_table(self.folder / "catalog.parquet", text_columns=("id_str",))["id_str"]
+        return {str(identity): row for row, identity in enumerate(ids)}
+
+    def _mapped(self, name: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+        path = self.folder / name
+        shape = (len(self), preprocessing.side, preprocessing.side, 3)
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is missing or damaged ({error}); delete the store and prepare it again") from None
+        if found.shape != shape or found.dtype != np.uint8:
+            raise InputError(
+                f"{path} holds {found.dtype} of shape {found.shape}, not uint8 of {shape} as {STORE_FILE} says; "
+                "delete the store and prepare it again"
+            )
+        return found
+
+
+def open_store(folder: str | Path) -> Store:
+    """Open a store; InputError if it is none, or not complete."""
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / STORE_FILE).read_text())
+        if about["format"] != 1:
+            raise InputError(f"{folder} is a store of format {about['format']}; prepare it again with this version")
+    except FileNotFoundError:
+        raise InputError(f"{folder} is no complete store; make it with galaxalign data prepare") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / STORE_FILE} is damaged ({error}); delete the store and prepare it again") from None
+    return Store(folder, about)

@@ -1,0 +1,172 @@
+"""The known data sets: what they are, under which terms, and where their files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from galaxalign.data.fetch import RemoteFile, download
+from galaxalign.errors import InputError
+from galaxalign.progress import note, progress
+from galaxalign.toml_table import TomlTable, parse_toml
+
+__all__ = ["MUCH", "Survey", "fetch_survey", "find_survey", "size_text", "surveys"]
+
+MUCH = 1_000_000_000
+"""Bytes above which a download needs a yes."""
+
+_SURVEY = [
+    "name",
+    "title",
+    "galaxies",
+    "pictures",
+    "labels",
+    "taxonomy",
+    "licence",
+    "citation",
+    "homepage",
+    "note",
+    "file",
+]
+_FILE = ["name", "url", "size", "checksum", "optional"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A published data set.
+
+    Attributes
+    ----------
+    name, title : str
+    galaxies : int
+    pictures, labels : str
+        In words.
+    taxonomy : str
+        Name of the taxonomy that knows its classes; "" where there is none.
+    licence, citation, homepage, note : str
+    files : tuple of RemoteFile
+    """
+
+    name: str
+    title: str
+    galaxies: int
+    pictures: str
+    labels: str
+    taxonomy: str
+    licence: str
+    citation: str
+    homepage: str
+    note: str
+    files: tuple[RemoteFile, ...]
+
+    def wanted(self, everything: bool = False) -> tuple[RemoteFile, ...]:
+        """Return the files to fetch: those that everyone needs, or all."""
+        return tuple(file for file in self.files if everything or not file.optional)
+
+
+@cache
+def surveys() -> tuple[Survey, ...]:
+    """Return the known data sets."""
+    source = "surveys.toml"
+    content = resources.files("galaxalign").joinpath("data", source).read_text("utf-8")
+    top = TomlTable(parse_toml(content, source), source, ["survey"])
+    return tuple(_survey(entry) for entry in top.tables("survey", _SURVEY))
+
+
+def _survey(entry: TomlTable) -> Survey:
+    files = [
+        RemoteFile(
+            name=file.text("name"),
+            url=file.text("url"),
+            size=file.get("size", int),
+            checksum=file.text("checksum", ""),
+            optional=file.get("optional", bool, False),
+        )
+        for file in entry.tables("file", _FILE)
+    ]
+    texts = {key: entry.text(key) for key in ("name", "title", "pictures", "labels", "licence", "citation", "homepage")}
+    return Survey(
+        **texts,
+        galaxies=entry.get("galaxies", int),
+        taxonomy=entry.text("taxonomy", ""),
+        note=entry.text("note", ""),
+        files=tuple(files),
+    )
+
+
+def find_survey(name: str) -> Survey:
+    """Return a known data set; InputError with the closest name if there is none of this name."""
+    known = {survey.name: survey for survey in surveys()}
+    if name not in known:
+        close = get_close_matches(name, known, n=1, cutoff=0)[0]
+        raise InputError(f"the data set {name!r} is unknown, the closest is {close!r}; known are {', '.join(known)}")
+    return known[name]
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 1e9:.1f} GB" if size >= MUCH else f"{max(1, round(size / 1e6))} MB"
+
+
+def fetch_survey(
+    survey: Survey,
+    out: Path,
+    *,
+    everything: bool = False,
+    yes: bool = False,
+    mirror: str | None = None,
+    quiet: bool = False,
+    report: Callable[[str], object] = note,
+) -> list[Path]:
+    """Download the files of a data set, continuing what an earlier call began; say its terms.
+
+    Parameters
+    ----------
+    survey : Survey
+    out : Path
+        Folder for the files and checksums.json.
+    everything : bool
+        The files that few need as well.
+    yes : bool
+        More than a gigabyte is wanted.
+    mirror : str, optional
+        Address of a folder to take the files from instead of where they are published.
+    quiet : bool
+        No progress bars; terms and warnings are said all the same.
+    report : callable
+        Takes each sentence about terms and checksums.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        A file cannot be had this way, more than a gigabyte was not agreed to, or a download fails.
+    """
+    files = survey.wanted(everything)
+    if mirror is not None:
+        files = tuple(replace(file, url=f"{mirror.rstrip('/')}/{file.name}") for file in files)
+    by_hand = [file.name for file in files if not file.url]
+    if by_hand:
+        raise InputError(
+            f"{survey.name} needs an account: download {' and '.join(by_hand)} from {survey.homepage} and give them "
+            f"to galaxalign data convert {survey.name} --from"
+        )
+    total = sum(file.size for file in files)
+    if total > MUCH and not yes:
+        raise InputError(f"{survey.name} is about {size_text(total)}; say --yes to download that much")
+    report(f"{survey.title}. Licence: {survey.licence}. Please cite {survey.citation}.")
+    paths = []
+    for file in files:
+        with progress(file.name, file.size, unit="bytes", quiet=quiet) as advance:
+            checked = download(file, out, progress=advance)
+        if not checked:
+            report(f"{file.name}: no checksum is published; that of what came is recorded in {out / 'checksums.json'}")
+        paths.append(out / file.name)
+    return paths
