@@ -225,6 +225,19 @@ def test_a_partition_with_other_columns_is_named(survey: Path) -> None:
     )
 
 
+def test_what_tells_nothing_new_may_be_missing(survey: Path) -> None:
+    expected = read_catalog(survey).ids
+    for name in (
+        "hats.properties",
+        "partition_info.csv",
+        "point_map.fits",
+        "dataset/_metadata",
+        "dataset/_common_metadata",
+    ):
+        (survey / name).unlink()
+        assert read_catalog(survey).ids == expected, name
+
+
 def test_damaged_properties_are_said(survey: Path) -> None:
     (survey / "partition_info.csv").write_text("nothing\n1\n")
     assert f"{survey} cannot be opened as a HATS catalogue (" in said(survey)
@@ -277,3 +290,19 @@ def test_the_command_line_splits_it(survey: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert len(read_split(tmp_path / "s.parquet").table) == ROWS
+
+
+@pytest.mark.real
+def test_the_audit_of_galaxy10_decals_finds_the_same_pairs_across_partitions(shared: Path, tmp_path: Path) -> None:
+    lsdb = pytest.importorskip("lsdb", reason="lsdb is not installed: pip install 'galaxalign[hats]'")
+    import dask
+
+    table = pd.read_csv(shared / "data" / "galaxy10_decals_coordinates.csv")
+    with dask.config.set(scheduler="synchronous"):
+        survey = lsdb.from_dataframe(
+            table, ra_column="RA", dec_column="DEC", partition_rows=1000, margin_threshold=None
+        )
+        survey.write_catalog(tmp_path / "galaxy10", as_collection=False, progress_bar=False)
+    assert len(partitions(tmp_path / "galaxy10")) > 20
+    distances = dict(galaxalign.audit(catalog=tmp_path / "galaxy10", quiet=True).distances)
+    assert (distances["1"], distances["60"]) == (59, 220)
