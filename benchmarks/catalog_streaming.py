@@ -1,13 +1,14 @@
 """Memory of a catalogue of 10 million rows against one of 100 thousand: looked through, read, written, in pieces.
 
-    python benchmarks/catalog_streaming.py [--rows 10000000] [--small 100000] [--kinds .parquet .csv .fits]
+    python benchmarks/catalog_streaming.py [--rows 10000000] [--small 100000] [--kinds .parquet .csv .fits .hats]
                                            [--folder /tmp] [--dimension 0]
 
 For each kind of table the two catalogues are made (ids of 19 digits, images, labels, positions), then each is taken
 by a process of its own through what `galaxalign classify` and `galaxalign embed` do around the encoder: looked
 through (ids, duplicates, fingerprint), given out in pieces, and a table of ten probabilities (with --dimension, also an
-embeddings file of vectors of that length) written as it goes. Printed are the peak of memory above that of the
-imports, the time of the processor, and their ratios, all from one run on one machine.
+embeddings file of vectors of that length) written as it goes. A HATS catalogue (.hats, which lsdb makes, in
+partitions of at most a million rows) is read only, and the table written is Parquet. Printed are the peak of memory
+above that of the imports, the time of the processor, and their ratios, all from one run on one machine.
 """
 
 from __future__ import annotations
@@ -51,6 +52,14 @@ def make(path: Path, count: int) -> None:
     """Write a catalogue."""
     from galaxalign.data.writer import TableWriter
 
+    if path.suffix == ".hats":
+        import dask
+        import lsdb
+
+        with dask.config.set(scheduler="synchronous"):
+            survey = lsdb.from_dataframe(pd.concat(rows(count)), partition_rows=1_000_000, margin_threshold=None)
+            survey.write_catalog(path, catalog_name="survey", as_collection=False, progress_bar=False)
+        return
     with TableWriter(path) as writer:
         for piece in rows(count):
             writer.write(piece)
@@ -88,7 +97,8 @@ def stream(catalog: Path, out: Path, dimension: int) -> dict[str, float]:
 
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(CLASSES), 8192).astype(np.float32)
-    scan_catalog(catalog.with_name("warm.csv"))  # what is imported at the first use is not counted
+    for warm in catalog.parent.glob("warm.*"):
+        scan_catalog(warm)  # what is imported at the first use is not counted
     figures: dict[str, float] = {}
     with Peak() as peak:
         start = time.process_time()
@@ -143,9 +153,11 @@ def main() -> None:
         first: dict[str, float] = {}
         for count in (options.small, options.rows):
             with tempfile.TemporaryDirectory(dir=options.folder) as place:
-                make(Path(place) / "warm.csv", 100)
+                for warm in (".csv", ".hats") if kind == ".hats" else (".csv",):
+                    make(Path(place) / f"warm{warm}", 100)
                 make(Path(place) / f"survey{kind}", count)
-                found = measure(Path(place) / f"survey{kind}", Path(place) / f"out{kind}", options.dimension)
+                out = Path(place) / f"out{'.parquet' if kind == '.hats' else kind}"
+                found = measure(Path(place) / f"survey{kind}", out, options.dimension)
             assert found["rows"] == found["written"] == count
             first = first or found
             took = found["look_s"] + found["write_s"]

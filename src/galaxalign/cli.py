@@ -74,7 +74,7 @@ app.add_typer(data_cli.app, name="data")
 
 Catalog = Annotated[
     str,
-    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS or VOTable; a folder or glob of images; or a store."),
+    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS, VOTable, HATS; folder or glob of images; or a store."),
 ]
 Columns = Annotated[
     dict | None,

@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["MISSING", "to_frame", "typed"]
+__all__ = ["MISSING", "to_frame", "typed", "units_of"]
 
 MISSING = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--")
 """How tables that have no other way say that a value is missing."""
+
+
+def units_of(schema: pa.Schema) -> dict[str, str]:
+    """Return the units that the metadata of fields give, by column."""
+    notes = {entry.name: entry.metadata or {} for entry in schema}
+    return {name: note[b"unit"].decode() for name, note in notes.items() if note.get(b"unit")}
 
 
 def to_frame(table: pa.Table, text: Collection[str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from galaxalign.data.arrow import MISSING
 from galaxalign.data.columns import degrees_per
 from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
+from galaxalign.data.hats import is_hats, open_hats
 from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
 from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
 from galaxalign.data.locations import Location, located, pattern_rows, without_suffix
@@ -143,9 +144,9 @@ def read_catalog(
     Parameters
     ----------
     source : path
-        A table (.csv, .csv.gz, .parquet, .fits, .vot), a folder of images (its sub-folders are not
-        searched), a glob such as "cutouts/**/*.jpg", or a prepared store. The id of a bare image is its
-        name without suffix.
+        A table (.csv, .csv.gz, .parquet, .fits, .vot), the directory of a HATS catalogue or collection, a folder
+        of images (its sub-folders are not searched), a glob such as "cutouts/**/*.jpg", or a prepared store.
+        The id of a bare image is its name without suffix.
     require : sequence of str
         Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
         of the rows, from 0.
@@ -174,14 +175,14 @@ def read_catalog(
         return _store_catalog(path, require)
     if (path / PROGRESS_FILE).is_file() and (path / "images.npy").is_file():
         raise InputError(f"the store {path} is not finished; run the same galaxalign data prepare again")
-    if path.is_dir():
+    if path.is_dir() and not is_hats(path):
         return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
-    if path.is_file():
+    if path.is_file() or is_hats(path):
         file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
         found = file.whole(text=[names[name] for name in _TEXT_COLUMNS if name in names])
         frame = found[list(names.values())].set_axis(list(names), axis=1)
         frame = _in_degrees(frame, {name: file.units.get(old, "") for name, old in names.items()}, str(path))
-        return as_catalog(frame, root=path.parent, source=short_name(path), require=require, where=str(path))
+        return as_catalog(frame, root=file.path.parent, source=short_name(file.path), require=require, where=str(path))
     if "{id}" in str(source):
         root, rows = pattern_rows(str(source))
         return _listed(root, rows, f"pattern {source}", require)
@@ -190,7 +191,7 @@ def read_catalog(
         return _image_catalog(_fixed_part(path), images, f"glob {source}", require)
     raise InputError(
         f"there is no catalogue at {source}; give a table ({', '.join(TABLE_SUFFIXES)}), "
-        "a folder of images or a glob such as 'images/*.jpg'"
+        "a HATS catalogue, a folder of images or a glob such as 'images/*.jpg'"
     )
 
 
@@ -239,8 +240,8 @@ def catalog_file(
     InputError
         If the table cannot be opened, lacks a column, or has positions in a unit that is none of angle.
     """
-    file = open_table(path)
-    names = _column_names(file.names, dict(columns or {}), str(path))
+    file = open_hats(path) if is_hats(path) else open_table(path)
+    names = _column_names(file.names, {**file.positions, **(columns or {})}, str(path))
     _require(names, file.names, require, str(path))
     for name in ("ra", "dec"):
         unit = file.units.get(names.get(name, ""), "")
@@ -374,8 +375,8 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def short_name(path: Path) -> str:
-    """Return the name of a table's file without its suffix; that of its folder where the file is called catalog."""
-    stem = path.name[: -len(table_suffix(path))]
+    """Return the name of a table without its suffix; that of the folder above it where it is called catalog."""
+    stem = path.name if path.is_dir() else path.name[: -len(table_suffix(path))]
     return path.resolve().parent.name if stem.lower() == "catalog" else stem
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxalign.data.arrow import to_frame, typed
+from galaxalign.data.arrow import to_frame, typed, units_of
 from galaxalign.data.files import TABLE_SUFFIXES, cell_text, table_suffix
 from galaxalign.data.fits_rows import fits_rows, quiet_astropy
 from galaxalign.errors import InputError
@@ -47,6 +47,10 @@ class TableFile:
         The units that FITS, VOTable or the field metadata of Parquet give, for columns that have one.
     rows : int or None
         None for CSV, which does not say.
+    kind : str
+        The suffix that tells the kind of table; "HATS" of a directory.
+    positions : dict of str to str
+        The columns that the table itself calls right ascension ("ra") and declination ("dec"); of HATS.
     """
 
     path: Path
@@ -54,6 +58,11 @@ class TableFile:
     units: dict[str, str]
     rows: int | None
     _read: _Pieces = field(repr=False)
+    kind: str = ""
+    positions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self.kind or table_suffix(self.path))
 
     def pieces(
         self, names: Sequence[str] | None = None, *, text: Collection[str] = (), size: int = PIECE
@@ -74,7 +83,7 @@ class TableFile:
         InputError
             If the file is damaged; the line, or the row group, is named where the format has one.
         """
-        with _one_sentence(self.path):
+        with _one_sentence(self.path, self.kind):
             yield from self._read(list(self.names if names is None else names), text, size)
 
     def whole(self, *, text: Collection[str] = ()) -> pd.DataFrame:
@@ -85,15 +94,21 @@ class TableFile:
         if not parts:
             return pd.DataFrame({name: np.empty(0, dtype=object) for name in self.names})
         table = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        if table_suffix(self.path).startswith(".csv"):
+        if self.kind.startswith(".csv"):
             for name in table.columns:
                 if name not in text:
                     table[name] = typed(table[name])
         return table
 
 
-def open_table(path: str | Path) -> TableFile:
+def open_table(path: str | Path, *, kind: str = "") -> TableFile:
     """Open a table (.csv, .csv.gz, .parquet, .fits or .vot).
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        One of these suffixes, where that of the file does not tell.
 
     Raises
     ------
@@ -108,17 +123,17 @@ def open_table(path: str | Path) -> TableFile:
         ".fits": lambda path: TableFile(path, *fits_rows(path)),
         ".vot": _open_votable,
     }
-    kind = table_suffix(path)
+    kind = kind or table_suffix(path)
     if kind not in openers:
         raise InputError(f"{path} is no kind of table that is known; use {', '.join(TABLE_SUFFIXES)}")
-    with _one_sentence(path):
+    with _one_sentence(path, kind):
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (zero bytes); a table needs a header and rows")
         return openers[kind](path)
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def _one_sentence(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except (InputError, MemoryError):
@@ -129,9 +144,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise InputError(f"{path} may not be read; check the permissions of the file") from None
     except Exception as error:
         # Each library has errors of its own for damaged bytes; to the user they are all this sentence.
-        raise InputError(
-            f"{path} cannot be read as {table_suffix(path)} ({_reason(error)}); write or fetch it again"
-        ) from error
+        raise InputError(f"{path} cannot be read as {kind} ({_reason(error)}); write or fetch it again") from error
 
 
 def _reason(error: Exception) -> str:
@@ -210,8 +223,6 @@ def _open_parquet(path: Path) -> TableFile:
 
     with pq.ParquetFile(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
-    notes = {entry.name: entry.metadata or {} for entry in schema}
-    units = {name: note[b"unit"].decode() for name, note in notes.items() if note.get(b"unit")}
 
     def read(wanted: Sequence[str], text: Collection[str], size: int) -> Iterator[pd.DataFrame]:
         import pyarrow as pa
@@ -233,7 +244,7 @@ def _open_parquet(path: Path) -> TableFile:
                     ) from error
                 first = last
 
-    return TableFile(path, schema.names, units, rows, read)
+    return TableFile(path, schema.names, units_of(schema), rows, read)
 
 
 # VOTable --------------------------------------------------------------------------------------------------

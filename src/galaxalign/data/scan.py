@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxalign.data.catalog import Catalog, catalog_file, catalog_rows, read_catalog, short_name
+from galaxalign.data.hats import is_hats
 from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes, plain_strings
 from galaxalign.data.reader import PIECE
 from galaxalign.errors import InputError
@@ -83,7 +84,7 @@ def scan_catalog(
         See `read_catalog`.
     """
     path = Path(source)
-    if not path.is_file():
+    if not path.is_file() and not is_hats(path):
         whole = read_catalog(source, require=require, columns=columns, quiet=quiet)
         return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size))
     where = str(path)
@@ -110,12 +111,12 @@ def scan_catalog(
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
     if len(suspects):
         check_unique(_ids_among(tables(PIECE), suspects), where)
-    short, digest = short_name(path), fingerprint.hexdigest()
+    short, digest = short_name(file.path), fingerprint.hexdigest()
     return CatalogScan(
         rows,
         short,
         digest,
-        lambda size: (Catalog(table, path.parent, short, digest) for table in tables(size)),
+        lambda size: (Catalog(table, file.path.parent, short, digest) for table in tables(size)),
     )
 
 
