@@ -70,9 +70,10 @@ def convert(*, name: str, from_: str | Path | Sequence[str | Path], out: str | P
     Parameters
     ----------
     name : str
-        As `data_sets` lists it.
+        As `data_sets` lists it; "huggingface" for whatever the library `datasets` can load.
     from_ : path or sequence of path
-        The files, or folders that hold them; archives need not be unpacked.
+        The files, or folders that hold them; archives need not be unpacked. With "huggingface" a name on the hub, or
+        a folder.
     out : path
         Folder for catalog.parquet, and for pictures that come out of archives.
     quiet : bool
@@ -88,6 +89,12 @@ def convert(*, name: str, from_: str | Path | Sequence[str | Path], out: str | P
         The name is unknown, a file is missing or not as published.
     """
     given = [from_] if isinstance(from_, str | Path) else list(from_)
+    if name == "huggingface":
+        from galaxalign.data.hugging_face import convert_hugging_face
+
+        if len(given) != 1:
+            raise InputError(f"--from names {len(given)} data sets of Hugging Face; convert one at a time")
+        return convert_hugging_face(str(given[0]), Path(out), quiet=quiet)
     return convert_survey(find_survey(name), [Path(path) for path in given], Path(out), quiet=quiet)
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxalign.data.archives import ARCHIVE_SUFFIXES, extract, gunzip, members
-from galaxalign.data.catalog import as_catalog, check_output
+from galaxalign.data.catalog import Catalog, as_catalog, check_output
 from galaxalign.data.hdf5 import hdf5_columns
 from galaxalign.data.images import IMAGE_SUFFIXES
-from galaxalign.data.splits import make_split
+from galaxalign.data.splits import PARTS, make_split
 from galaxalign.data.surveys import Survey
 from galaxalign.data.tables import cell_text, read_table, write_table
 from galaxalign.errors import InputError
@@ -24,7 +24,7 @@ from galaxalign.taxonomy import load_taxonomy
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["convert_survey"]
+__all__ = ["convert_survey", "write_catalog"]
 
 _FIRST = ("id_str", "file_loc", "label", "ra", "dec")
 
@@ -76,16 +76,26 @@ def convert_survey(survey: Survey, sources: Sequence[Path], out: Path, *, quiet:
     catalog = as_catalog(
         table[columns], root=out, source=out.resolve().name, require=("id_str",), where=f"{survey.name}"
     )
+    return write_catalog(catalog, out)
+
+
+def write_catalog(catalog: Catalog, out: Path) -> Path:
+    """Write a catalogue and, where a column `part` has a division of its own with a test part, that as split.parquet.
+
+    Where it has no validation part, about a tenth of the training galaxies is set aside as that, which training needs.
+    """
     path = write_table(catalog.table, out / "catalog.parquet")
-    if "part" in table:
+    own = dict(zip(catalog.ids, catalog.texts("part"), strict=True)) if "part" in catalog.table else {}
+    if "test" in own.values() and set(own.values()) <= set(PARTS):
         split = make_split(catalog, fractions=(0.9, 0.1, 0.0))
-        parts = dict(zip(catalog.ids, catalog.table["part"], strict=True))
+        fixed = PARTS if "validation" in own.values() else ("test",)
         held = split.table.copy()
         held["part"] = [
-            "test" if parts[identity] == "test" else part
+            own[identity] if own[identity] in fixed else part
             for identity, part in zip(held["id_str"], held["part"], strict=True)
         ]
-        replace(split, table=held, fractions=(0.72, 0.08, 0.2)).write(out / "split.parquet")
+        train, validation, test = (round(float((held["part"] == part).mean()), 6) for part in PARTS)
+        replace(split, table=held, fractions=(train, validation, test)).write(out / "split.parquet")
     return path
 
 
