@@ -23,7 +23,9 @@ def _asks() -> bool:
     return sys.stdin.isatty()
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as galaxalign data list names it; for convert also huggingface.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A data set of galaxalign data list; for convert also huggingface.")
+]
 
 
 @app.command("list")
