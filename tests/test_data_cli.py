@@ -103,3 +103,13 @@ def test_the_documentation_lists_every_data_set_with_its_number_of_galaxies() ->
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
     for survey in galaxalign.data_sets():
         assert f"| `{survey.name}` | {survey.galaxies:,} |" in text
+
+
+def test_prepare_fails_where_nothing_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "broken" / name).write_bytes(b"text")
+    result = run("prepare", tmp_path / "broken", "--out", tmp_path / "store")
+    assert result.exit_code == 1
+    assert "none of the 2 images" in result.stderr
+    assert "a.png" in result.stderr

@@ -118,3 +118,10 @@ def test_by_appearance_keeps_pictures_of_one_galaxy_together(tmp_path: Path) -> 
     together = made.assign(galaxy=made["id_str"].str.split("-").str[1]).groupby("galaxy")["group"].nunique()
     assert (together == 1).sum() >= 11
     assert made["group"].nunique() <= 13
+
+
+def test_a_table_without_positions_is_told_what_it_was_grouped_by(tmp_path, capsys):
+    path = tmp_path / "misnamed.csv"
+    pd.DataFrame({"id_str": list("abcdefghij"), "RAJ2000": range(10), "DEJ2000": range(10)}).to_csv(path, index=False)
+    split(catalogs=[path], out=tmp_path / "split.parquet")
+    assert "no columns ra and dec, so galaxies are told by ids alone" in capsys.readouterr().err

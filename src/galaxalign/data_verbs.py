@@ -160,6 +160,11 @@ def prepare(
     canvas = preprocessing.with_margin(preprocessing.widest_margin()) if for_training else None
     store = prepare_store(read_catalog(catalog), out, preprocessing, canvas=canvas, workers=workers, quiet=quiet)
     failed = int(store.about["n_failed"])
+    if failed == len(store):
+        raise InputError(
+            f"none of the {failed} images of {catalog} could be read; the first: {store.statuses[0]} (delete "
+            f"{store.folder} and prepare again)"
+        )
     if failed:
         note(
             f"{failed} of {len(store)} images could not be read; {store.folder / 'failed.parquet'} says why",

@@ -81,6 +81,14 @@ def split(
     required = ("id_str",) if len(catalogs) > 1 else ()
     sources = [read_catalog(path, require=required, columns=columns, quiet=quiet) for path in catalogs]
     benchmarks = [read_catalog(path, require=()) for path in exclude]
+    for source in sources:
+        if reach > 0 and not {"ra", "dec"} <= set(source.table.columns):
+            ways = "ids" + (f" and {group}" if group is not None else "") + (" and appearance" if by_appearance else "")
+            note(
+                f"{source.source} has no columns ra and dec, so galaxies are told by {ways} alone; name its positions "
+                "with --columns ra=...,dec=... if it has some",
+                quiet=quiet,
+            )
     for source in (*sources, *benchmarks):
         for doubt in sky_doubts(*positions(source)) if "ra" in source.table and reach > 0 else ():
             note(f"{source.source}: {doubt}", quiet=quiet)

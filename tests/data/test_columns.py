@@ -25,3 +25,8 @@ def test_units_of_angle(unit: str, degrees: float) -> None:
 def test_another_unit_is_refused() -> None:
     with pytest.raises(InputError, match=r"t\.fits gives ra in 'h:m:s'.*give numbers in degrees"):
         degrees_per("h:m:s", "ra", "t.fits")
+
+
+def test_a_scaled_unit_as_astropy_writes_it_is_converted():
+    assert degrees_per("15 deg", "ra", "a.vot") == 15
+    assert degrees_per("15deg", "ra", "a.vot") == 15

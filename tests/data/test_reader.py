@@ -113,3 +113,10 @@ def test_units_are_known(tmp_path: Path) -> None:
     assert open_table(FILES / "binary2.vot").units == {"ra": "deg", "dec": "deg"}
     assert open_table(write_table(galaxies(2), tmp_path / "t.parquet")).units == {"ra": "deg"}
     assert open_table(write_table(galaxies(2), tmp_path / "t.csv")).units == {}
+
+
+def test_a_csv_separated_by_semicolons_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id_str;ra;dec\n1;2;3\n")
+    with pytest.raises(InputError, match="one column called 'id_str;ra;dec'; separate its columns by commas"):
+        open_table(path)

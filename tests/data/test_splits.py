@@ -395,7 +395,7 @@ def test_other_wrong_input_is_refused() -> None:
         make_split(survey("s", 5)).part(survey("s", 5), "valid")
     with pytest.raises(InputError, match=r"dec = 95 in row 2"):
         make_split(survey("s", 2, ra=[0, 0], dec=[0, 95]))
-    with pytest.raises(InputError, match="ra that is no number of degrees"):
+    with pytest.raises(InputError, match="ra = '12h03m' in row 1, which is no number of degrees .it looks like hours"):
         make_split(survey("s", 1, ra=["12h03m"], dec=[0]))
 
 

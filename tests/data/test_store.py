@@ -313,3 +313,19 @@ def test_real_pictures_come_from_a_store_as_from_their_files(shared: Path, tmp_p
     store = read_catalog(tmp_path / "store")
     for each in (preprocessing, preprocessing.with_margin(preprocessing.widest_margin())):
         np.testing.assert_array_equal(load_pictures(store, each)[0][:], load_images(catalog.paths(), each)[0])
+
+
+def test_an_interrupted_store_of_another_request_is_not_called_damaged(catalog: Catalog, tmp_path: Path) -> None:
+    prepare_store(catalog, tmp_path / "store", PREPROCESSING)
+    about = json.loads((tmp_path / "store" / "store.json").read_text())
+    request = {key: value for key, value in about.items() if key != "n_failed"}
+    (tmp_path / "store" / "store.json").unlink()
+    (tmp_path / "store" / "progress.json").write_text(json.dumps({"request": request, "done": {}}))
+    with pytest.raises(InputError, match=r"^[^(]*store holds pictures with .*, not .*24 px"):
+        prepare_store(catalog, tmp_path / "store", Preprocessing(size=24))
+
+
+def test_too_large_a_store_leaves_nothing_behind(catalog: Catalog, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="GB free"):
+        prepare_store(catalog, tmp_path / "store", Preprocessing(size=10_000_000))
+    prepare_store(catalog, tmp_path / "store", PREPROCESSING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from galaxalign.errors import InputError
@@ -65,6 +66,10 @@ def degrees_per(unit: str, column: str, where: str) -> float:
         If the unit is none of angle.
     """
     factor = _DEGREES_PER.get(unit.strip().lower())
+    # Such as "15 deg": an hour, as astropy writes it to VOTable.
+    scaled = re.fullmatch(r"([\d.]+(?:[eE][+-]?\d+)?)\s*([a-zA-Z]+)", unit.strip())
+    if factor is None and scaled and scaled[2].lower() in _DEGREES_PER:
+        return float(scaled[1]) * _DEGREES_PER[scaled[2].lower()]
     if factor is None:
         known = ", ".join(name for name in ("deg", "rad", "hourangle", "arcmin", "arcsec", "mas"))
         raise InputError(

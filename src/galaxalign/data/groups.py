@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -136,14 +137,19 @@ def _degrees(catalog: Catalog, column: str) -> NDArray[np.float64]:
     values = catalog.table[column]
     if values.dtype.kind in "iuf":
         return values.to_numpy(np.float64, na_value=np.nan)
-    texts = catalog.texts(column)
-    try:
-        return np.array([float(text) if text else np.nan for text in texts])
-    except ValueError as error:
-        hint = " (it looks like hours, minutes and seconds)" if ":" in str(error) or "h" in str(error)[-12:] else ""
-        raise InputError(
-            f"{catalog.source} has a {column} that is no number of degrees ({error}){hint}; convert it to degrees"
-        ) from None
+    numbers = np.full(len(catalog), np.nan)
+    for row, text in enumerate(catalog.texts(column)):
+        if not text:
+            continue
+        try:
+            numbers[row] = float(text)
+        except ValueError:
+            hint = " (it looks like hours, minutes and seconds)" if re.search(r"\d\s*[:h ]\s*\d", text) else ""
+            raise InputError(
+                f"{catalog.source} has {column} = {text!r} in row {row + 1}, which is no number of degrees{hint}; "
+                "convert it to degrees"
+            ) from None
+    return numbers
 
 
 def _first_ids(ids: Sequence[str], group: NDArray[np.int64]) -> list[str]:

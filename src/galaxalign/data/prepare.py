@@ -81,8 +81,8 @@ def prepare_store(
             _same_request(folder, {key: done.about.get(key) for key in request}, request)
             _tidy(folder, views)
             return done
-        state = _state(folder, request)
         _check_space(folder, len(catalog), views)
+        state = _state(folder, request)
         _write_catalog(catalog, folder)
         with progress("preparing", len(catalog) * len(views), quiet=quiet) as advance:
             for name, view in views.items():
@@ -131,6 +131,8 @@ def _state(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     try:
         state = json.loads(path.read_text())
         _same_request(folder, state["request"], request)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); delete {folder} and start again") from None
     return state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -198,6 +199,8 @@ def _csv_header(path: Path) -> list[str]:
         name = name or f"Unnamed: {place}"
         again = sum(1 for other in found[:place] if other == name)
         names.append(f"{name}.{again}" if again else name)
+    if len(found) == 1 and re.search(r"[;\t|]", found[0]):
+        raise InputError(f"{path} has one column called {found[0][:60]!r}; separate its columns by commas")
     if "\x00" in "".join(names):
         raise InputError(f"{path} holds no text; a CSV file starts with a line of column names")
     return names

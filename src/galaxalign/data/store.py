@@ -116,7 +116,8 @@ class Store:
         there = " and ".join(f"[{held}]" for held in self.preprocessings.values())
         raise InputError(
             f"the store {self.folder} holds pictures with {there}, but [{preprocessing}] is needed here; "
-            "prepare a store for this model (data prepare --model, for train also --for-training)"
+            "give train the --crop, --stretch, --bands and --pixel-scale that the store was prepared with, or prepare "
+            "one for this model (data prepare --model; for train with a crop below 1 also --for-training)"
         )
 
     def rows(self, catalog: Catalog) -> NDArray[np.int64]:
