@@ -53,7 +53,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_six_taxonomies_come_with_the_package():
+def test_the_taxonomies_come_with_the_package():
     assert taxonomy_names() == (
         "efigi",
         "galaxy10_decals",
@@ -61,6 +61,7 @@ def test_the_six_taxonomies_come_with_the_package():
         "galaxy_mnist",
         "galaxy_zoo_1",
         "galaxy_zoo_1_handed",
+        "galaxy_zoo_2",
     )
 
 

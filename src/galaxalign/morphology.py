@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from galaxalign.errors import InputError
+from galaxalign.toml_table import TomlTable
 
-__all__ = ["BulgeShape", "Form", "Handedness", "Morphology"]
+__all__ = ["BulgeShape", "Form", "Handedness", "Morphology", "morphology_from_table"]
 
 Form = Literal["smooth", "featured", "artifact"]
 Handedness = Literal["clockwise", "anticlockwise"]
@@ -121,3 +123,21 @@ class Morphology:
     def field_names(cls) -> tuple[str, ...]:
         """Return the names of all fields."""
         return tuple(field.name for field in fields(cls))
+
+
+_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
+    "bool | None": bool,
+    "int | None": int,
+    "float | None": (int, float),
+}
+
+
+def morphology_from_table(table: TomlTable) -> Morphology:
+    """Return the Morphology under the key ``morphology`` of a table of a taxonomy file; an empty one without it."""
+    fields = TomlTable(table.get("morphology", Mapping, {}), f"{table.where}, morphology", Morphology.field_names())
+    types = Morphology.__annotations__
+    values = {name: fields.get(name, _FIELD_TYPES.get(types[name], str)) for name in fields.data}
+    try:
+        return Morphology(**values)
+    except InputError as error:
+        raise InputError(f"{fields.where}: {error}") from error

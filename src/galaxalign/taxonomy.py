@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxalign.errors import InputError
-from galaxalign.morphology import Morphology
+from galaxalign.morphology import Morphology, morphology_from_table
 from galaxalign.toml_table import TomlTable, parse_toml, read_toml
+from galaxalign.tree import QUESTION_KEYS, DecisionTree
 
 __all__ = ["Attribute", "GalaxyClass", "Level", "Taxonomy", "load_taxonomy", "taxonomy_names"]
 
@@ -47,6 +48,9 @@ class GalaxyClass:
         What the class determines; what it leaves open is None.
     phrases : tuple of str
         Singular noun phrases without article. The first is the readable class name.
+    when : tuple of str
+        Where the scheme is a decision tree: the answers (`DecisionTree.stems`) that most volunteers must have
+        given on their way for a galaxy to be of this class; the first class that fits is taken.
     """
 
     name: str
@@ -55,6 +59,7 @@ class GalaxyClass:
     phrases: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     code: int | None = None
+    when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,14 @@ class Taxonomy:
         Labels that are no class and are left out, such as ``dont_know``.
     attributes : tuple of Attribute
         Graded properties, if the scheme has any.
+    tree : DecisionTree, optional
+        The questions put to volunteers, if the scheme is made of their votes.
 
     Raises
     ------
     InputError
-        If a label would mean two classes, or a handed class has no mirror image.
+        If a label would mean two classes, a handed class has no mirror image, or a class is told by an answer that
+        the tree does not have.
     """
 
     name: str
@@ -130,12 +138,20 @@ class Taxonomy:
     classes: tuple[GalaxyClass, ...]
     ignored: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
+    tree: DecisionTree | None = None
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
             raise InputError(f"taxonomy {self.name} has {len(self.classes)} classes; give it at least two")
         self.flip_permutation()
         _ = self._lookup
+        stems = () if self.tree is None else self.tree.stems
+        for galaxy_class in self.classes:
+            for stem in galaxy_class.when:
+                if stem not in stems:
+                    raise InputError(
+                        f"taxonomy {self.name}: class {galaxy_class.name} needs the unknown answer {stem!r}"
+                    )
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -225,6 +241,7 @@ class Taxonomy:
         data["ignored"] = list(self.ignored)
         data["classes"] = [_class_to_dict(galaxy_class) for galaxy_class in self.classes]
         data["attributes"] = [_attribute_to_dict(attribute) for attribute in self.attributes]
+        data["questions"] = [] if self.tree is None else self.tree.to_list()
         return data
 
     @classmethod
@@ -236,7 +253,8 @@ class Taxonomy:
         InputError
             If a key is misspelt, missing or of the wrong type.
         """
-        table = TomlTable(data, source, (*_TEXTS, "classes", "ignored", "attributes"))
+        table = TomlTable(data, source, (*_TEXTS, "classes", "ignored", "attributes", "questions"))
+        questions = table.tables("questions", QUESTION_KEYS, ())
         return cls(
             name=table.text("name"),
             title=table.text("title"),
@@ -245,6 +263,7 @@ class Taxonomy:
             classes=tuple(_class_from_table(entry) for entry in table.tables("classes", _CLASS_KEYS)),
             ignored=table.texts("ignored", ()),
             attributes=tuple(_attribute_from_table(entry) for entry in table.tables("attributes", _ATTRIBUTE_KEYS, ())),
+            tree=DecisionTree.from_tables(questions) if questions else None,
         )
 
     def _find(self, label: object, where: str) -> int | None:
@@ -321,26 +340,9 @@ def _is_missing(label: object) -> bool:
 # --- reading and writing -------------------------------------------------------------------------------
 
 _TEXTS = ("name", "title", "description", "citation")
-_CLASS_KEYS = ("name", "title", "aliases", "code", "morphology", "phrases")
+_CLASS_KEYS = ("name", "title", "aliases", "code", "morphology", "phrases", "when")
 _ATTRIBUTE_KEYS = ("name", "title", "field", "needs", "levels", "smooth_levels")
 _LEVEL_KEYS = ("value", "words", "morphology")
-
-
-_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
-    "bool | None": bool,
-    "int | None": int,
-    "float | None": (int, float),
-}
-
-
-def _morphology_from_table(table: TomlTable) -> Morphology:
-    fields = TomlTable(table.get("morphology", Mapping, {}), f"{table.where}, morphology", Morphology.field_names())
-    types = Morphology.__annotations__
-    values = {name: fields.get(name, _FIELD_TYPES.get(types[name], str)) for name in fields.data}
-    try:
-        return Morphology(**values)
-    except InputError as error:
-        raise InputError(f"{fields.where}: {error}") from error
 
 
 def _class_from_table(table: TomlTable) -> GalaxyClass:
@@ -355,8 +357,9 @@ def _class_from_table(table: TomlTable) -> GalaxyClass:
         title=table.text("title"),
         aliases=table.texts("aliases", ()),
         code=table.get("code", int, None),
-        morphology=_morphology_from_table(table),
+        morphology=morphology_from_table(table),
         phrases=phrases,
+        when=table.texts("when", ()),
     )
 
 
@@ -379,7 +382,7 @@ def _attribute_from_table(table: TomlTable) -> Attribute:
 
 def _levels_from_tables(owner: TomlTable, tables: list[TomlTable]) -> tuple[Level, ...]:
     levels = tuple(
-        Level(float(table.get("value", (int, float))), table.text("words"), _morphology_from_table(table))
+        Level(float(table.get("value", (int, float))), table.text("words"), morphology_from_table(table))
         for table in tables
     )
     values = [level.value for level in levels]
@@ -393,6 +396,7 @@ def _class_to_dict(galaxy_class: GalaxyClass) -> dict[str, Any]:
         "morphology": galaxy_class.morphology.known(),
         "phrases": list(galaxy_class.phrases),
         "aliases": list(galaxy_class.aliases),
+        "when": list(galaxy_class.when),
     }
     if galaxy_class.code is None:
         del data["code"]

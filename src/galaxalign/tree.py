@@ -1,0 +1,251 @@
+"""A decision tree of questions put to volunteers: which answer leads to which question, and who was asked what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from galaxalign.errors import InputError
+from galaxalign.morphology import Morphology, morphology_from_table
+from galaxalign.toml_table import TomlTable
+
+__all__ = ["Answer", "DecisionTree", "Question"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a question.
+
+    Parameters
+    ----------
+    name : str
+        As the columns of votes have it after the question: ``"a01_smooth"``.
+    title : str
+        For display: ``"smooth"``.
+    phrases : tuple of str
+        Noun phrases without article that say it of a galaxy by themselves: ``"galaxy with a bar"``.
+    morphology : Morphology
+        What the answer determines.
+    leads_to : str
+        Name of the next question; "" where the tree ends.
+    share_column : str
+        Published column that holds the share of *all* volunteers who came by this answer, such as Kaggle's
+        ``"Class1.1"``; "" where there is none.
+    """
+
+    name: str
+    title: str
+    phrases: tuple[str, ...]
+    morphology: Morphology = Morphology()  # noqa: RUF009 (frozen, therefore safe to share)
+    leads_to: str = ""
+    share_column: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and its answers.
+
+    Parameters
+    ----------
+    name : str
+        As the columns of votes begin: ``"t01_smooth_or_features"``.
+    text : str
+        As the volunteers read it.
+    answers : tuple of Answer
+    """
+
+    name: str
+    text: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class DecisionTree:
+    """The questions of a volunteer project, the first of which everybody is asked.
+
+    Arrays of votes have one column per answer, the answers of all questions in order (`stems`).
+
+    Parameters
+    ----------
+    questions : tuple of Question
+
+    Raises
+    ------
+    InputError
+        Names that occur twice, an answer that leads nowhere or back, a question that nobody reaches.
+    """
+
+    questions: tuple[Question, ...]
+
+    def __post_init__(self) -> None:
+        names = [question.name for question in self.questions]
+        for what, found in (("question", names), ("answer", list(self.stems))):
+            twice = sorted({name for name in found if found.count(name) > 1})
+            if twice:
+                raise InputError(f"the decision tree has the {what} {twice[0]!r} twice; keep one")
+        for question in self.questions:
+            if len(question.answers) < 2:
+                raise InputError(f"the question {question.name} has {len(question.answers)} answers; give it two")
+            for answer in question.answers:
+                if answer.leads_to and answer.leads_to not in names:
+                    raise InputError(
+                        f"the answer {answer.name} of {question.name} leads to {answer.leads_to!r}, which is "
+                        f"no question; known are {', '.join(names)}"
+                    )
+        _ = self.order
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """Names of all answers as columns begin: question, underscore, answer."""
+        return tuple(f"{question.name}_{answer.name}" for question in self.questions for answer in question.answers)
+
+    @cached_property
+    def answers(self) -> tuple[Answer, ...]:
+        """All answers, in the order of `stems`."""
+        return tuple(answer for question in self.questions for answer in question.answers)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Which columns belong to each question."""
+        ends = np.cumsum([len(question.answers) for question in self.questions])
+        return tuple(
+            slice(int(end) - len(question.answers), int(end))
+            for question, end in zip(self.questions, ends, strict=True)
+        )
+
+    @cached_property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """For each question, the columns of the answers that lead to it; () for the first."""
+        return tuple(
+            tuple(column for column, answer in enumerate(self.answers) if answer.leads_to == question.name)
+            for question in self.questions
+        )
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Questions in an order in which each comes after those that lead to it."""
+        owner = [index for index, part in enumerate(self.slices) for _ in range(part.stop - part.start)]
+        order: list[int] = []
+        while len(order) < len(self.questions):
+            ready = [
+                index
+                for index, parents in enumerate(self.parents)
+                if index not in order and all(owner[parent] in order for parent in parents)
+            ]
+            if not ready:
+                stuck = [question.name for index, question in enumerate(self.questions) if index not in order]
+                raise InputError(f"the decision tree goes in a circle through {', '.join(stuck)}")
+            order += ready
+        unreached = [q.name for q, parents in zip(self.questions[1:], self.parents[1:], strict=True) if not parents]
+        if unreached or self.parents[0]:
+            raise InputError(
+                f"no answer leads to the question {unreached[0]!r}"
+                if unreached
+                else f"an answer leads back to the first question, {self.questions[0].name}"
+            )
+        return tuple(order)
+
+    def asked(self, fractions: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability that a volunteer came to each question: the product of the fractions on the way.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (N, A)
+            Fraction of those asked who gave each answer; NaN, where nobody was asked, counts as 0.
+
+        Returns
+        -------
+        ndarray, shape (N, Q), in 0..1
+        """
+        given = np.nan_to_num(np.asarray(fractions, dtype=np.float64))
+        asked = np.zeros((len(given), len(self.questions)))
+        shares = np.zeros_like(given)
+        for index in self.order:
+            parents, own = self.parents[index], self.slices[index]
+            asked[:, index] = shares[:, list(parents)].sum(1) if parents else 1.0
+            shares[:, own] = given[:, own] * asked[:, [index]]
+        return np.clip(asked, 0.0, 1.0)
+
+    def shares(self, fractions: ArrayLike) -> NDArray[np.float64]:
+        """Return the share of all volunteers who came by each answer, shape (N, A): asked times fraction."""
+        given = np.nan_to_num(np.asarray(fractions, dtype=np.float64))
+        return given * self.spread(self.asked(given))
+
+    def spread(self, values: ArrayLike) -> NDArray[Any]:
+        """Return values of questions, shape (N, Q), repeated for each of their answers, shape (N, A)."""
+        return np.repeat(np.asarray(values), [len(question.answers) for question in self.questions], axis=1)
+
+    def path(self, fractions: ArrayLike) -> list[int]:
+        """Return the answers (columns) of one galaxy that most volunteers gave, from the first question to an end.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (A,)
+            A question that nobody was asked (all NaN or 0) ends the path.
+        """
+        given = np.nan_to_num(np.asarray(fractions, dtype=np.float64))
+        places = {question.name: part for question, part in zip(self.questions, self.slices, strict=True)}
+        found: list[int] = []
+        name = self.questions[0].name
+        while name:
+            part = places[name]
+            if not given[part].any():
+                break
+            found.append(part.start + int(given[part].argmax()))
+            name = self.answers[found[-1]].leads_to
+        return found
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the questions as JSON-able values with the keys of the TOML files."""
+        return [
+            {
+                "name": question.name,
+                "text": question.text,
+                "answers": [_answer_to_dict(answer) for answer in question.answers],
+            }
+            for question in self.questions
+        ]
+
+    @classmethod
+    def from_tables(cls, tables: list[TomlTable]) -> DecisionTree:
+        """Return the tree of the tables ``[[questions]]`` of a taxonomy file."""
+        return cls(tuple(_question(table) for table in tables))
+
+
+QUESTION_KEYS = ("name", "text", "answers")
+_ANSWER_KEYS = ("name", "title", "phrases", "morphology", "leads_to", "share_column")
+
+
+def _question(table: TomlTable) -> Question:
+    answers = table.tables("answers", _ANSWER_KEYS)
+    return Question(table.text("name"), table.text("text"), tuple(_answer(entry) for entry in answers))
+
+
+def _answer(table: TomlTable) -> Answer:
+    phrases = table.texts("phrases")
+    if not phrases:
+        raise InputError(f"{table.where}: the answer {table.text('name')} has no phrases; give it at least one")
+    return Answer(
+        name=table.text("name"),
+        title=table.text("title"),
+        phrases=phrases,
+        morphology=morphology_from_table(table),
+        leads_to=table.text("leads_to", ""),
+        share_column=table.text("share_column", ""),
+    )
+
+
+def _answer_to_dict(answer: Answer) -> Mapping[str, Any]:
+    return {
+        "name": answer.name,
+        "title": answer.title,
+        "phrases": list(answer.phrases),
+        "morphology": answer.morphology.known(),
+        "leads_to": answer.leads_to,
+        "share_column": answer.share_column,
+    }

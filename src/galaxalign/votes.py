@@ -1,0 +1,232 @@
+"""The votes of volunteers in a table: fractions, how many were asked, and classes from what most of them said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from galaxalign.errors import InputError
+from galaxalign.taxonomy import Taxonomy
+from galaxalign.tree import DecisionTree
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["VOTE_KINDS", "Votes", "has_votes", "read_votes", "vote_labels"]
+
+VOTE_KINDS = ("weighted_fraction", "fraction", "count", "share", "debiased")
+"""What published columns hold, in the order in which they are preferred: fractions as the pictures were seen come
+before debiased ones, which describe what would be seen at another distance."""
+
+_SUFFIXES: dict[str, tuple[str, ...]] = {
+    "weighted_fraction": ("_weighted_fraction", "_weight_fraction"),
+    "fraction": ("_fraction",),
+    "count": ("_count", ""),
+    "debiased": ("_debiased", "_debiased_fraction"),
+}
+_VOTERS = ("total_classifications", "total_count", "nvote", "total_voters")
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The votes on N galaxies.
+
+    Parameters
+    ----------
+    tree : DecisionTree
+        With A answers to Q questions.
+    fractions : ndarray, shape (N, A)
+        Fraction of those asked who gave each answer, summing to 1 over a question; NaN where nobody was asked.
+    voters : ndarray, shape (N, Q)
+        How many volunteers answered each question; NaN where the table does not say.
+    kind : str
+        Which of `VOTE_KINDS` they were read from.
+    """
+
+    tree: DecisionTree
+    fractions: NDArray[np.float32]
+    voters: NDArray[np.float32]
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.fractions)
+
+    def take(self, rows: ArrayLike) -> Votes:
+        """Return the votes on some of the galaxies."""
+        index = np.asarray(rows)
+        return replace(self, fractions=self.fractions[index], voters=self.voters[index])
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield fractions (A,) and voters (Q,) of each galaxy."""
+        yield from zip(self.fractions, self.voters, strict=True)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which galaxies have votes on the first question, shape (N,)."""
+        return np.asarray(np.isfinite(self.fractions[:, self.tree.slices[0]]).all(1))
+
+    def counts(self, *, unknown: float = np.nan) -> NDArray[np.float32]:
+        """Return votes per answer, shape (N, A): fraction times voters, 0 where nobody was asked.
+
+        Parameters
+        ----------
+        unknown : float
+            Number of volunteers who looked at a galaxy where the table does not say.
+        """
+        shown = self.tree.asked(self.fractions) * unknown
+        voters = np.where(np.isfinite(self.voters), self.voters, shown)
+        counts = np.nan_to_num(self.fractions) * self.tree.spread(voters)
+        return np.where(np.isfinite(self.fractions), counts, 0.0).astype(np.float32)
+
+    def agreement(self, others: Votes | None = None) -> NDArray[np.float32]:
+        """Return how alike galaxies were seen, shape (N, M), 0 to 1 where the votes are the same.
+
+        The cosine of the square roots of the shares of all volunteers, which is the Bhattacharyya coefficient of the
+        answers summed over the questions, each as heavy as it was asked.
+        """
+        first, second = self.roots(), (self if others is None else others).roots()
+        return np.clip(first @ second.T, 0.0, 1.0)
+
+    def roots(self) -> NDArray[np.float32]:
+        """Return unit vectors, shape (N, A), whose products are the `agreement`; zero where there are no votes."""
+        roots = np.sqrt(self.tree.shares(self.fractions)).astype(np.float32)
+        length = np.linalg.norm(roots, axis=1, keepdims=True)
+        return np.asarray(np.divide(roots, length, out=np.zeros_like(roots), where=length > 0))
+
+
+def has_votes(table: pd.DataFrame, tree: DecisionTree) -> bool:
+    """Tell whether a table has votes on the first question of a tree, in any of the `VOTE_KINDS`."""
+    columns = [str(name).lower() for name in table.columns]
+    lookup = dict.fromkeys(columns, "")
+    return any(_found(names, lookup) is not None for names in _candidates(tree, tree.slices[0]).values())
+
+
+def read_votes(table: pd.DataFrame, tree: DecisionTree, *, kind: str | None = None, source: str = "the table") -> Votes:
+    """Return the votes in a table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``<question>_<answer><suffix>`` in any case, the suffix ``_weighted_fraction``, ``_fraction``,
+        ``_count`` (or none) or ``_debiased``; or the tree's own columns of shares (Kaggle's ``Class1.1``). Voters are
+        read from the counts, ``<question>_total-votes``, or the number of volunteers who saw the galaxy
+        (``total_classifications``) times the probability that they came to the question.
+    tree : DecisionTree
+    kind : str, optional
+        Which of `VOTE_KINDS` to read; by default the first of them that the table has for every question.
+    source : str
+        Named in errors.
+
+    Raises
+    ------
+    InputError
+        No votes of this tree, some columns missing, or values that are no votes.
+    """
+    import pandas as pd
+
+    columns = {str(name).lower(): name for name in table.columns}
+    if kind is not None and kind not in VOTE_KINDS:
+        raise InputError(f"unknown kind of votes {kind!r}; known are {', '.join(VOTE_KINDS)}")
+    whole = _candidates(tree, slice(0, len(tree.stems)))
+    asked_for = [kind] if kind else [name for name in VOTE_KINDS]
+    complete = [name for name in asked_for if name in whole and _found(whole[name], columns)]
+    if not complete:
+        raise InputError(_missing(tree, whole, asked_for, columns, source))
+    chosen = complete[0]
+    names = [columns[name] for name in _found(whole[chosen], columns) or ()]
+    try:
+        values = table[names].apply(pd.to_numeric).to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{source}: a vote column holds something that is no number ({error})") from error
+    if (values < 0).any() or np.isinf(values).any():
+        row, column = np.argwhere((values < 0) | np.isinf(values))[0]
+        raise InputError(f"{source}: row {row + 1} has {values[row, column]} in {names[column]}, which is no vote")
+    voters = _voters(table, tree, columns, values if chosen == "count" else None)
+    sums = np.stack([np.nansum(values[:, part], axis=1) for part in tree.slices], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Also what sums to 1 by the book is divided: published fractions are rounded, shares refer to everybody.
+        fractions = np.where(tree.spread(sums) > 0, np.nan_to_num(values) / tree.spread(sums), np.nan)
+    if voters is None:
+        voters = np.full((len(table), len(tree.questions)), np.nan)
+        shown = next((columns[name] for name in _VOTERS if name in columns), None)
+        if shown is not None:
+            voters = pd.to_numeric(table[shown]).to_numpy(np.float64)[:, None] * tree.asked(fractions)
+    voters = np.where(sums > 0, voters, 0.0)
+    return Votes(tree, fractions.astype(np.float32), voters.astype(np.float32), chosen)
+
+
+def vote_labels(taxonomy: Taxonomy, votes: Votes) -> NDArray[np.int64]:
+    """Return the class of each galaxy by the answers that most volunteers gave; -1 where no class fits.
+
+    Raises
+    ------
+    InputError
+        The taxonomy tells no class by answers.
+    """
+    rules = [frozenset(galaxy_class.when) for galaxy_class in taxonomy.classes]
+    if not any(rules):
+        raise InputError(f"taxonomy {taxonomy.name} does not say which votes make a class")
+    labels = np.full(len(votes), -1, np.int64)
+    for row, (fractions, _) in enumerate(votes):
+        taken = {votes.tree.stems[column] for column in votes.tree.path(fractions)}
+        labels[row] = next((index for index, rule in enumerate(rules) if rule and rule <= taken), -1)
+    return labels
+
+
+def _candidates(tree: DecisionTree, part: slice) -> dict[str, list[tuple[str, ...]]]:
+    """Return, for each kind, the names that the columns of some answers may have, in lower case."""
+    found = {
+        kind: [tuple(f"{stem}{suffix}".lower() for suffix in suffixes) for stem in tree.stems[part]]
+        for kind, suffixes in _SUFFIXES.items()
+    }
+    shares = [answer.share_column.lower() for answer in tree.answers[part]]
+    if all(shares):
+        found["share"] = [(name,) for name in shares]
+    return found
+
+
+def _found(names: list[tuple[str, ...]], columns: Mapping[str, str]) -> list[str] | None:
+    """Return the first of the names of each answer that the table has; None where one has none."""
+    found = [next((name for name in options if name in columns), None) for options in names]
+    return None if any(name is None for name in found) else [name for name in found if name is not None]
+
+
+def _missing(
+    tree: DecisionTree,
+    whole: dict[str, list[tuple[str, ...]]],
+    kinds: list[str],
+    columns: Mapping[str, str],
+    source: str,
+) -> str:
+    """Say which columns are missing of the kind that the table has most of."""
+    lacking = {
+        kind: [options[0] for options in whole[kind] if not any(name in columns for name in options)]
+        for kind in kinds
+        if kind in whole
+    }
+    closest = min(lacking, key=lambda kind: len(lacking[kind]), default=None)
+    if closest is None or len(lacking[closest]) == len(tree.stems):
+        return f"{source} has no votes: it lacks columns such as {tree.stems[0]}_fraction"
+    gone = lacking[closest]
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    return f"{source} lacks the vote columns {', '.join(gone[:3])}{more}; give all {len(tree.stems)} of {closest}"
+
+
+def _voters(
+    table: pd.DataFrame, tree: DecisionTree, columns: Mapping[str, str], counts: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Return how many answered each question where the table counts them, None where it does not."""
+    import pandas as pd
+
+    if counts is None and (names := _found(_candidates(tree, slice(0, len(tree.stems)))["count"], columns)):
+        counts = table[[columns[name] for name in names]].apply(pd.to_numeric).to_numpy(np.float64)
+    if counts is not None:
+        return np.stack([np.nansum(counts[:, part], axis=1) for part in tree.slices], axis=1)
+    totals = [f"{question.name}_total-votes".lower() for question in tree.questions]
+    if all(name in columns for name in totals):
+        return table[[columns[name] for name in totals]].apply(pd.to_numeric).to_numpy(np.float64)
+    return None
