@@ -41,8 +41,12 @@ STRETCHES = (
 SHOWN = ("lupton:stretch=0.15,Q=8", "asinh:minimum=0,maximum=1,softening=0.03", *STRETCHES[2:])
 SAVED: dict[str, dict[str, object]] = {
     "PNG": {"format": "PNG"},
+    # What every JPEG does before it compresses anything: luminance and two colours, each in 8 bits, and back.
+    "PNG by YCbCr": {"format": "PNG"},
     "JPEG 100": {"format": "JPEG", "quality": 100, "subsampling": 0},
+    "JPEG 100, half the colours": {"format": "JPEG", "quality": 100, "subsampling": 2},
     "JPEG 95": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "JPEG 95, half the colours": {"format": "JPEG", "quality": 95, "subsampling": 2},
 }
 
 
@@ -87,9 +91,11 @@ def figure(path: Path) -> None:
 
 
 def agreement(shared: Path, model: str | None, n: int) -> None:
-    """Print the cosines."""
+    """Print the cosines, then those of all stretches together with the share that the issue's 0.999 holds for."""
     print("| galaxies | stretch | " + " | ".join(f"{name}: smallest, median" for name in SAVED) + " |")
     print("|---|---|" + "---|" * len(SAVED))
+    every: dict[str, list[np.ndarray]] = {kind: [] for kind in SAVED}
+    levels: dict[str, list[float]] = {kind: [] for kind in SAVED}
     for source, crop in (("efigi", 1.0), ("gz1", 0.45)):
         paths = [Path(path) for path in read_catalog(shared / "data" / source / "catalog.csv").paths()[:n]]
         cubes = [as_flux(path, seed) for seed, path in enumerate(paths)]
@@ -105,16 +111,30 @@ def agreement(shared: Path, model: str | None, n: int) -> None:
                     picture = Image.fromarray(Stretch.parse(stretch).apply(cube[::-1, ::-1]))
                     for kind, settings in SAVED.items():
                         file = folder / f"{number} {kind}.{settings['format']}"
-                        picture.save(file, **settings)
+                        shown = picture.convert("YCbCr").convert("RGB") if kind == "PNG by YCbCr" else picture
+                        shown.save(file, **settings)
                         files[kind].append(file)
-                vectors = {}
+                vectors, seen = {}, {}
                 for kind, found in files.items():
                     pixels, statuses = load_images(found, chain)
                     assert set(statuses) == {"ok"}, statuses
+                    seen[kind] = pixels.astype(np.float32)
                     vectors[kind] = encode_array(encoder, pixels, mirror=True)
-            cosines = [(vectors["FITS"] * vectors[kind]).sum(1) for kind in SAVED]
-            cells = " | ".join(f"{cosine.min():.4f}, {np.median(cosine):.4f}" for cosine in cosines)
+            cosines = {kind: (vectors["FITS"] * vectors[kind]).sum(1) for kind in SAVED}
+            for kind, cosine in cosines.items():
+                every[kind].append(cosine)
+                levels[kind].append(float(np.abs(seen[kind] - seen["FITS"]).mean()))
+            cells = " | ".join(f"{cosine.min():.4f}, {np.median(cosine):.4f}" for cosine in cosines.values())
             print(f"| {source} | `{stretch}` | {cells} |", flush=True)
+    print("\n| picture | grey levels off, mean | smallest cosine | 5th percentile | median | over 0.999 |")
+    print("|---|---|---|---|---|---|")
+    for kind, parts in every.items():
+        cosine = np.concatenate(parts)
+        low, middle = np.percentile(cosine, (5, 50))
+        print(
+            f"| {kind} | {np.mean(levels[kind]):.2f} | {cosine.min():.4f} | {low:.4f} | {middle:.4f} "
+            f"| {(cosine > 0.999).mean():.0%} |"
+        )
 
 
 def rates(shared: Path, n: int) -> None:

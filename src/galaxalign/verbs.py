@@ -20,13 +20,14 @@ from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import prepare
 from galaxalign.data.locations import locate, located, resolved
+from galaxalign.data.pictures import check_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.scan import scan_catalog
 from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
 from galaxalign.data.writer import TableWriter
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, load_model
+from galaxalign.encoders.folder import Model, load_model, saved_preprocessing
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
@@ -104,7 +105,7 @@ def classify(
     if out is not None:
         check_output(out, suffixes=TABLE_SUFFIXES)
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
-    loaded = load_model(model, device=default_device(device))
+    loaded = _loaded(model, source.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
     failed = 0
 
@@ -168,7 +169,7 @@ def evaluate(
     if out is not None:
         check_output(out)
     whole = read_catalog(catalog, columns=columns, quiet=quiet)
-    loaded = load_model(model, device=default_device(device))
+    loaded = _loaded(model, whole.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
     own = Path(model) / "split.parquet"
@@ -239,7 +240,7 @@ def embed(
     """
     check_output(out, suffixes=(".parquet",))
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
-    loaded = load_model(model, device=default_device(device))
+    loaded = _loaded(model, source.store, device)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
     mirror, failed = not loaded.taxonomy.handed, 0
     with (
@@ -375,6 +376,14 @@ def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
     scheme = load_taxonomy(taxonomy)
     check_output(out, suffixes=(".png", ".svg", ".pdf"))
     return symbol_sheet(scheme, out)
+
+
+def _loaded(model: str | Path, store: Path | None, device: str | None) -> Model:
+    """Load a model; before that takes its time, InputError where the catalogue is a store that does not fit it."""
+    saved = saved_preprocessing(Path(model))
+    if saved is not None:
+        check_store(store, saved)
+    return load_model(model, device=default_device(device))
 
 
 def _several(value: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from astropy.io import fits
 from PIL import Image
 
 from galaxalign.data.catalog import read_catalog
+from galaxalign.data.hdf5 import hdf5_columns
 from galaxalign.data.images import OK, decode, load_images, prepare
 from galaxalign.data.locations import pattern_rows
 from galaxalign.data.preprocessing import Preprocessing
@@ -67,9 +68,10 @@ def test_the_same_flux_is_the_same_picture_however_it_is_stored(tmp_path: Path) 
         file["deep/images"] = np.stack([np.zeros_like(data), data[:, ::-1]])
     names = ["zipped.fits.gz", "called.dat", "packed.fits.fz", "double.fits", "unsigned.fits", "scaled.fits"]
     names += ["parts.fits[2]", "parts.fits[SCI]", "packed.fits.fz[1]", "first.npy", "last.npy", "swapped.npy"]
-    for name in [*names, "rows.h5::deep/images[1]", "rows.h5::/deep/images[-1]"]:
+    for name in [*names, "rows.h5::deep/images[1]", "rows.h5::/deep/images[1]"]:
         np.testing.assert_array_equal(decode(tmp_path / name, RAW), expected, err_msg=name)
-    assert (decode(tmp_path / "parts.fits", RAW) != expected).any()  # the first image is the weights
+    with pytest.raises(InputError, match="2 images of one size"):
+        decode(tmp_path / "parts.fits", RAW)  # the first image is the weights
 
 
 @pytest.mark.parametrize(
@@ -95,8 +97,37 @@ def test_bands_are_chosen_by_number_or_by_the_names_in_the_header(tmp_path: Path
     np.testing.assert_array_equal(grey[..., 0], np.rint(data[4:6].mean(0)[::-1]))
     with pytest.raises(InputError, match="lacks the band K; its bands are u, g, r, i, z, y, J"):
         decode(path, Preprocessing(stretch=RAW.stretch, bands=("K", "r", "g")))
+    with pytest.raises(InputError, match="has 6 bands; .* such as 6,3,1"):
+        decode(write(tmp_path / "six.fits", cube(6)), RAW)
+    with pytest.raises(InputError, match=r"lacks the band z; it has one band, g; .* galaxy.fits\[{band}\]"):
+        decode(write(tmp_path / "one.fits", cube(1)[0], FILTER="g"), Preprocessing(stretch=RAW.stretch, bands=("z",)))
     with pytest.raises(InputError, match="lacks the band r; it has 3 unnamed bands, 1 to 3"):
         decode(write(tmp_path / "b.fits", cube()), Preprocessing(stretch=RAW.stretch, bands=("r",)))
+
+
+def test_several_images_of_one_size_are_never_read_as_the_first_alone(tmp_path: Path) -> None:
+    planes = dict(zip("GRZ", cube(), strict=True))
+    bands = fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(plane, name=band) for band, plane in planes.items())])
+    bands.writeto(tmp_path / "a.fits")
+    _, statuses = load_images([tmp_path / "a.fits"], RAW)
+    assert "a.fits has 3 images of one size (1 G, 2 R, 3 Z)" in statuses[0]
+    assert "a.fits[Z], or a.fits[{band}] and name what becomes red, green and blue by --bands" in statuses[0]
+    np.testing.assert_array_equal(decode(tmp_path / "a.fits[Z]", RAW)[..., 0], planes["Z"][::-1])
+    chain = Preprocessing(stretch=RAW.stretch, bands=("Z", "R", "G"))
+    np.testing.assert_array_equal(decode(tmp_path / "a.fits[{band}]", chain), shown(cube()[:, ::-1]))
+    with pytest.raises(InputError, match=r"lacks the band Z; it has one band; where .* galaxy.fits\[{band}\]"):
+        decode(tmp_path / "a.fits", chain)
+    # One pattern names the same extension of all files, or one for each band.
+    assert read_catalog(str(tmp_path / "{id}.fits[{band}]")).paths() == [tmp_path / "a.fits[{band}]"]
+    assert read_catalog(str(tmp_path / "{id}.fits[R]")).paths() == [tmp_path / "a.fits[R]"]
+
+
+def test_weights_and_masks_beside_an_image_are_no_bands(tmp_path: Path) -> None:
+    beside = [fits.ImageHDU(cube(1)[0] * 0 + 1, name=name) for name in ("ERR", "DQ", "WHT")]
+    small = fits.ImageHDU(cube(1, 10, 12)[0], name="PREVIEW")
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(cube(1)[0], name="SCI"), *beside, small])
+    hdus.writeto(tmp_path / "a.fits")
+    np.testing.assert_array_equal(decode(tmp_path / "a.fits", RAW)[..., 0], cube(1)[0][::-1])
 
 
 def test_one_file_for_each_band(tmp_path: Path) -> None:
@@ -147,6 +178,26 @@ def test_bytes_in_arrays_are_pictures_and_need_no_stretch(tmp_path: Path) -> Non
     )
     assert statuses == [OK] * 40
     np.testing.assert_array_equal(pixels[:4], rgb)
+
+
+def test_colours_may_come_first_in_hdf5(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (4, 16, 20, 3), np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"], file["labels"] = np.moveaxis(rgb, -1, 1), np.arange(4)
+        file["grey"] = rgb[..., :2]
+    np.testing.assert_array_equal(decode(tmp_path / "a.h5::images[2]"), rgb[2])
+    rows, columns = hdf5_columns(tmp_path / "a.h5", images="images", columns=["labels"])
+    assert rows == 4
+    assert columns["labels"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(InputError, match="or with the three colours first"):
+        hdf5_columns(tmp_path / "a.h5", images="grey", columns=[])
+
+
+def test_a_row_without_file_loc_is_said(tmp_path: Path) -> None:
+    Image.fromarray(shown(cube())).save(tmp_path / "a.png")
+    (tmp_path / "c.csv").write_text("id_str,file_loc\na,a.png\nb,\nc,a.png\n")
+    _, statuses = load_images(read_catalog(tmp_path / "c.csv").paths(), RAW)
+    assert statuses == [OK, "its row of the catalogue has no file_loc; name its image there, or leave the row out", OK]
 
 
 def test_an_hdf5_file_that_is_written_again_is_read_again(tmp_path: Path) -> None:
@@ -216,8 +267,8 @@ def spoilt() -> dict[str, tuple[np.ndarray, str]]:
         "all NaN": "blank: every pixel is NaN",
         "all the same": "blank: every pixel is 5",
         "saturated": OK,
-        "white": "white over 100% of its pixels by the stretch linear:minimum=0,maximum=255",
-        "dark": "all black by the stretch",
+        "white": "overexposed over 100% of its pixels by the stretch linear:minimum=0,maximum=255: its flux (up to 1.01e+04)",
+        "dark": "shows nothing by the stretch linear:minimum=0,maximum=255, but one brightness of 0 of 255 to within 5: its",
         "swapped": "bytes of each number are in the wrong order",
     }
     return {kind: (kinds[kind] * 1, words[kind]) for kind in kinds}
@@ -241,6 +292,63 @@ def test_bad_pixels_follow_the_stated_rule(tmp_path: Path, kind: str, suffix: st
         np.testing.assert_array_equal(picture[8], shown(values)[8])
         if kind == "saturated":
             assert picture[10, 10].tolist() == [values[band][np.isfinite(values[band])].max() for band in (2, 1, 0)]
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16"])
+def test_pixels_at_saturate_of_the_header_are_saturated(tmp_path: Path, kind: str) -> None:
+    data = cube(1)[0].astype(kind)
+    data[10, 10:12] = (200, 250)
+    expected = data.astype(np.uint8)
+    expected[10, 10:12] = expected[data < 200].max()
+    np.testing.assert_array_equal(
+        decode(write(tmp_path / "a.fits", data, SATURATE=200), RAW)[::-1, :, 0], expected
+    )
+    primary = fits.PrimaryHDU()
+    primary.header["SATURATE"] = 200.0
+    fits.HDUList([primary, fits.ImageHDU(data)]).writeto(tmp_path / "b.fits")
+    np.testing.assert_array_equal(decode(tmp_path / "b.fits", RAW)[::-1, :, 0], expected)
+    for number, level in enumerate((0, "unknown", 1e6)):  # means nothing, or is not reached
+        path = write(tmp_path / f"none{number}.fits", data, SATURATE=level)
+        np.testing.assert_array_equal(decode(path, RAW)[::-1, :, 0], data.astype(np.uint8))
+    with pytest.raises(InputError, match=r"is saturated over \d\d% of its pixels .*SATURATE.*more than 20%"):
+        decode(write(tmp_path / "c.fits", data, SATURATE=15), RAW)
+
+
+def galaxy(side: int, radius: float, *, peak: float = 1.0, noise: float = 0.01) -> np.ndarray:
+    """Return a red galaxy on its sky in the unit that lupton is made for, float32 (3, side, side)."""
+    y, x = np.mgrid[:side, :side] - side / 2
+    light = peak * np.exp(-np.hypot(x, y) / radius)
+    sky = np.random.default_rng(0).normal(0, noise, (3, side, side))
+    return (light * np.array([0.5, 0.8, 1.0])[:, None, None] + sky).astype(np.float32)
+
+
+@pytest.mark.parametrize("stretch", ["lupton", "asinh:minimum=0,maximum=1", "linear:minimum=0,maximum=1"])
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1e-3, "shows nothing"), (1e-2, "shows nothing"), (1, OK), (1e3, "overexposed")]
+)
+def test_flux_in_another_unit_is_noticed(tmp_path: Path, stretch: str, factor: float, words: str) -> None:
+    # The first fills its frame and keeps its colours: with lupton nothing of it is white in all three channels.
+    for number, cut in enumerate((galaxy(64, 20.0), galaxy(96, 4.0, noise=0.02))):
+        np.save(tmp_path / f"{number}.npy", cut * np.float32(factor))
+        _, statuses = load_images([tmp_path / f"{number}.npy"], Preprocessing(stretch=stretch))
+        if words != "shows nothing" or factor < 1e-2 or stretch != "asinh:minimum=0,maximum=1":
+            assert words in statuses[0]  # asinh shows a hundredth as dim, as it shows faint galaxies
+
+
+@pytest.mark.parametrize("stretch", ["lupton", "linear:minimum=0,maximum=1", "percentile", "percentile:upper=60", "log"])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_small_galaxy_on_much_sky_is_no_other_unit(tmp_path: Path, stretch: str, noise: float) -> None:
+    np.save(tmp_path / "a.npy", galaxy(256, 1.5, peak=0.5, noise=noise))
+    _, statuses = load_images([tmp_path / "a.npy"], Preprocessing(stretch=stretch))
+    assert statuses == [OK]
+
+
+def test_a_few_hot_pixels_do_not_hide_that_there_is_nothing(tmp_path: Path) -> None:
+    cut = galaxy(64, 10.0) * np.float32(1e-4)
+    cut[:, 5, 5:8] = 1.0
+    np.save(tmp_path / "a.npy", cut)
+    with pytest.raises(InputError, match="shows nothing by the stretch lupton"):
+        decode(tmp_path / "a.npy", Preprocessing(stretch="lupton"))
 
 
 def bad_files(folder: Path) -> dict[str, tuple[str, str]]:
@@ -272,11 +380,11 @@ def bad_files(folder: Path) -> dict[str, tuple[str, str]]:
     (folder / "cut.npy").write_bytes((folder / "whole.npy").read_bytes()[:500])
     return {
         "checksum": ("sum.fits", "does not fit its checksum"),
-        "truncated": ("cut.fits", "truncated or damaged"),
-        "header alone": ("header.fits", "truncated or damaged"),
-        "truncated gzip": ("cut.fits.gz", "truncated or damaged"),
+        "truncated": ("cut.fits", "is truncated: it ends before its image does; fetch or copy it again"),
+        "header alone": ("header.fits", "is truncated: it ends"),
+        "truncated gzip": ("cut.fits.gz", "is truncated: it ends"),
         "gzip of text": ("text.gz", "no FITS"),
-        "truncated .fz": ("cut.fz", "truncated or damaged"),
+        "truncated .fz": ("cut.fz", "is truncated: it ends"),
         "no data": ("nothing.fits", "FITS without an image; it holds 0 PRIMARY"),
         "a table": ("table.fits", "FITS without an image; it holds 0 PRIMARY, 1 CAT"),
         "no such extension": ("plain.fits[SCI]", "has no extension SCI; it has 0 PRIMARY"),
@@ -287,20 +395,21 @@ def bad_files(folder: Path) -> dict[str, tuple[str, str]]:
         "HDF5 alone": ("g.h5", "is an HDF5 file; name the row"),
         "other keys": ("g.h5::images[0]", "no dataset images; it has ans (3), galaxies/pictures (3 x 9 x 9 x 3)"),
         "no such row": ("g.h5::galaxies/pictures[3]", "3 x 9 x 9 x 3, rows first and counted from 0"),
+        "row below 0": ("g.h5::galaxies/pictures[-1]", "rows are counted from 0"),
         "labels": ("g.h5::ans[0]", "has the shape 3, rows first"),
         "no row": ("g.h5::galaxies/pictures", "write FILE.h5::DATASET[ROW]"),
-        "truncated HDF5": ("cut.h5::images[0]", "truncated or damaged"),
-        "no HDF5": ("plain.fits::images[0]", "truncated or damaged"),
+        "truncated HDF5": ("cut.h5::images[0]", "is truncated: it ends"),
+        "no HDF5": ("plain.fits::images[0]", "is no HDF5 file"),
         "missing HDF5": ("gone.h5::images[0]", "no image at"),
         "objects": ("object.npy", "holds Python objects"),
         "complex": ("complex.npy", "complex128 and no real numbers"),
-        "truncated array": ("cut.npy", "truncated or damaged"),
+        "truncated array": ("cut.npy", "is truncated: it ends"),
         "unknown protocol": ("carrier://pigeon/a.jpg", "unknown kind of address"),
     }
 
 
 BAD = """checksum|truncated|header alone|truncated gzip|gzip of text|truncated .fz|no data|a table|no such extension
-extension of a table|missing|four axes|small|HDF5 alone|other keys|no such row|labels|no row|truncated HDF5|no HDF5
+extension of a table|missing|four axes|small|HDF5 alone|other keys|no such row|row below 0|labels|no row|truncated HDF5|no HDF5
 missing HDF5|objects|complex|truncated array|unknown protocol""".replace("\n", "|").split("|")
 
 
@@ -324,6 +433,26 @@ def test_floating_point_tiff_is_flux_and_its_pages_are_bands(tmp_path: Path) -> 
     pages = [Image.fromarray(plane[::-1]) for plane in cube()]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     np.testing.assert_array_equal(decode(tmp_path / "a.tif", RAW), shown(cube()[:, ::-1]))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "uint16", "int32"])
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+@pytest.mark.parametrize("bands", [2, 3, 5])
+def test_tiff_of_several_bands_in_each_pixel_is_flux(tmp_path: Path, kind: str, layout: str, bands: int) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    data = cube(bands).astype(kind)
+    np.save(tmp_path / "a.npy", data)
+    stored = np.moveaxis(data, 0, -1) if layout == "contig" else data
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", planarconfig=layout, compression="zlib")
+    np.testing.assert_array_equal(decode(tmp_path / "a.tif", RAW), decode(tmp_path / "a.npy", RAW))
+
+
+def test_a_missing_package_for_tiff_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(cube(), 0, -1), photometric="minisblack", planarconfig="contig")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(InputError, match=r"a.tif is a TIFF .* pip install 'galaxalign\[tiff\]'"):
+        decode(tmp_path / "a.tif", RAW)
 
 
 def test_pictures_are_never_stretched(tmp_path: Path) -> None:

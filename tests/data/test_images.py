@@ -44,12 +44,12 @@ def save_bad(folder: Path) -> dict[str, tuple[Path, str]]:
     """Write one file of each bad kind; return their paths and words that the sentence must hold."""
     whole = jpeg(folder / "whole.jpg").read_bytes()
     contents = {
-        "truncated.jpg": (whole[: len(whole) // 2], "truncated or damaged"),
+        "truncated.jpg": (whole[: len(whole) // 2], "is truncated: it ends before"),
         "zero.jpg": (b"", "empty"),
         "text.jpg": (b"this is no picture\n", "no image that is recognised"),
         "bomb.png": (hollow_png(30_000, 30_000), "more than 80,000,000 pixels"),
         "large.png": (hollow_png(9_000, 9_000), "more than 80,000,000 pixels"),
-        "hollow.png": (hollow_png(100, 100), "truncated or damaged"),
+        "hollow.png": (hollow_png(100, 100), "is truncated: it ends before"),
     }
     bad = {"missing.jpg": (folder / "missing.jpg", "no image at"), "folder": (folder, "is a folder")}
     for name, (content, words) in contents.items():

@@ -65,7 +65,7 @@ def test_each_fault_is_found_once(spoilt: Catalog) -> None:
     }
     said = found.set_index("id_str")["detail"]
     assert "no image at" in said["missing"]
-    assert "truncated or damaged" in said["broken"]
+    assert "is truncated: it ends before" in said["broken"]
     assert said["tiny"] == "20 pixels on its shorter side"
 
 

@@ -26,9 +26,26 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise InputError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+        kind = "zip archive" if _begins(path, b"PK") else "archive"
+        raise InputError(
+            f"{path} is a truncated or damaged {kind} ({_reason(error)}); fetch it again"
+        ) from error
     except FileNotFoundError:
         raise InputError(f"there is no archive at {path}") from None
+
+
+def _begins(path: Path, signature: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(signature)) == signature
+
+
+def _reason(error: BaseException) -> str:
+    """Return in plain words why an archive could not be read."""
+    if isinstance(error, tarfile.ReadError | EOFError):
+        return "its end is missing, or it is neither zip nor tar"
+    if isinstance(error, zipfile.BadZipFile | zlib.error | gzip.BadGzipFile):
+        return "its bytes do not fit their checksum or its list of files"
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _climbs(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Images that are numbers in an array: NumPy files and rows of HDF5."""
+"""Images that are numbers in an array: NumPy files, rows of HDF5, TIFF of several bands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from galaxalign.data.locations import Place
 from galaxalign.errors import InputError
 
-__all__ = ["MAX_PIXELS", "SMALLEST", "Planes", "bands_first", "check_size", "is_npy", "read_hdf5", "read_npy"]
+__all__ = ["MAX_PIXELS", "SMALLEST", "Planes", "bands_first", "check_size", "is_npy", "is_tiff", "read_hdf5", "read_npy", "read_tiff"]
 
 MAX_PIXELS = 80_000_000
 """Images with more pixels are refused from their header alone, before a byte of them is decoded.
@@ -137,6 +137,41 @@ def read_npy(file: BinaryIO, place: Place) -> Planes:
     return Planes(bands_first(np.load(file, allow_pickle=False), place.name))
 
 
+def is_tiff(head: bytes) -> bool:
+    """Tell from its first bytes whether a file is TIFF or BigTIFF."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read_tiff(file: BinaryIO, place: Place) -> Planes:
+    """Return the image in a TIFF that Pillow does not read, such as one of interleaved floating-point bands.
+
+    Raises
+    ------
+    InputError
+        The package tifffile is missing, or it does not know the compression.
+    """
+    try:
+        import tifffile
+    except ImportError:
+        raise InputError(
+            f"{place.name} is a TIFF of a kind that needs tifffile (bands beside each other in every pixel); install "
+            "it with: pip install 'galaxalign[tiff]', or save each band as a page"
+        ) from None
+    with tifffile.TiffFile(file) as tiff:
+        series = tiff.series[0]
+        check_size(series.shape, place.name)
+        try:
+            values = series.asarray()
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            raise InputError(
+                f"{place.name} has a compression that needs imagecodecs; install it with: pip install imagecodecs, or "
+                "save the file without compression"
+            ) from None
+    return Planes(bands_first(values, place.name))
+
+
 # h5py lets one thread at a time read; opening a file for every row would cost more than the row.
 _files: OrderedDict[tuple[str, int, int], tuple[Any, Any]] = OrderedDict()
 _lock = threading.Lock()
@@ -160,13 +195,13 @@ def read_hdf5(place: Place) -> Planes:
         dataset = file.get(str(place.dataset))
         if dataset is None or not hasattr(dataset, "shape"):
             raise InputError(f"{place.file} has no dataset {place.dataset}; it has {_datasets(file)}")
-        if dataset.ndim < 3 or not -len(dataset) <= place.row < len(dataset):
+        if dataset.ndim < 3 or place.row >= len(dataset):
             raise InputError(
                 f"{place.file} has no image {place.dataset}[{place.row}]; the dataset has the shape "
                 f"{' x '.join(map(str, dataset.shape))}, rows first and counted from 0"
             )
         check_size(dataset.shape[1:], place.name)
-        values = _block_row(key, dataset, place.row % len(dataset), place)
+        values = _block_row(key, dataset, place.row, place)
     return Planes(bands_first(values, place.name))
 
 
@@ -208,7 +243,13 @@ def _opened(place: Place) -> tuple[tuple[str, int, int], Any]:
         else:
             # By HDF5 itself the file would be locked for everyone else in this process.
             raw = open(place.file, "rb")  # noqa: SIM115 (as long as the cache has it)
-        _files[key] = (h5py.File(raw, "r"), raw)
+        try:
+            _files[key] = (h5py.File(raw, "r"), raw)
+        except OSError as error:
+            raw.close()
+            if "signature not found" in str(error):
+                raise InputError(f"{place.file} is no HDF5 file; check file_loc, or fetch the file again") from None
+            raise
     _files.move_to_end(key)
     return key, _files[key][0]
 

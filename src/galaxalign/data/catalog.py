@@ -31,14 +31,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "FAILED",
+    "IMAGES",
     "PROGRESS_FILE",
     "STORE_FILE",
+    "STORE_TABLE",
     "TABLE_SUFFIXES",
     "Catalog",
     "as_catalog",
     "catalog_file",
     "catalog_rows",
     "check_output",
+    "lost",
     "order_digest",
     "read_catalog",
     "short_name",
@@ -47,6 +51,9 @@ __all__ = [
 
 STORE_FILE, PROGRESS_FILE = "store.json", "progress.json"
 """What makes a folder a prepared store, and what one that is not finished has in its place."""
+
+STORE_TABLE, IMAGES, FAILED = "catalog.parquet", "images.npy", "failed.parquet"
+"""The table of a prepared store, its pictures as a model sees them, and which of them could not be read."""
 
 _SCALE_COLUMNS = ("pixel_scale", "pxscale")
 _KNOWN_COLUMNS = ("id_str", "file_loc", "label", "ra", "dec", *_SCALE_COLUMNS)
@@ -173,8 +180,10 @@ def read_catalog(
     path = Path(source)
     if (path / STORE_FILE).is_file():
         return _store_catalog(path, require)
-    if (path / PROGRESS_FILE).is_file() and (path / "images.npy").is_file():
+    if (path / PROGRESS_FILE).is_file() and ((path / IMAGES).is_file() or (path / STORE_TABLE).is_file()):
         raise InputError(f"the store {path} is not finished; run the same galaxalign data prepare again")
+    if _holds_pictures_of_a_store(path):
+        raise InputError(lost(path, STORE_FILE))
     if path.is_dir() and not is_hats(path):
         return _image_catalog(path, sorted(path.iterdir()), f"folder {path}", require)
     if path.is_file() or is_hats(path):
@@ -346,7 +355,9 @@ def _listed(root: Path, rows: list[tuple[str, str]], where: str, require: Sequen
 
 def _store_catalog(path: Path, require: Sequence[str]) -> Catalog:
     """Return the catalogue that a prepared store was made of."""
-    frame = read_table(path / "catalog.parquet", text_columns=_TEXT_COLUMNS)
+    if not (path / STORE_TABLE).is_file():
+        raise InputError(lost(path, STORE_TABLE))
+    frame = read_table(path / STORE_TABLE, text_columns=_TEXT_COLUMNS)
     try:
         about = json.loads((path / STORE_FILE).read_text())
         source, fingerprint, order = about["source"], about["catalog_fingerprint"], about["order"]
@@ -356,6 +367,26 @@ def _store_catalog(path: Path, require: Sequence[str]) -> Catalog:
     if order_digest(found) != order:
         raise InputError(f"the table of the store {path} is not that of its pictures; delete it and prepare it again")
     return replace(found, fingerprint=fingerprint, store=path)
+
+
+def _holds_pictures_of_a_store(path: Path) -> bool:
+    """Tell whether a folder has the one array of all pictures that a store has, and no image file has four axes."""
+    if not (path / IMAGES).is_file():
+        return False
+    if (path / FAILED).is_file() or (path / STORE_TABLE).is_file():
+        return True
+    try:
+        return np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).ndim == 4
+    except (OSError, ValueError):
+        return False  # one broken image of a folder, which gets its status like any other
+
+
+def lost(store: Path, name: str) -> str:
+    """Return what to say of a prepared store without one of its files."""
+    return (
+        f"{store} was a prepared store and has lost its {name}; delete the folder and make it again with "
+        f"galaxalign data prepare CATALOG --out {store}"
+    )
 
 
 def order_digest(catalog: Catalog) -> str:

@@ -6,6 +6,7 @@ import gzip
 import io
 import threading
 import warnings
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +20,12 @@ __all__ = ["is_fits", "read_fits"]
 _FITS = b"SIMPLE  ="
 _GZIP = b"\x1f\x8b"
 
+# What lies beside an image, with its size, and is no band: weights, errors, masks, exposure.
+_BESIDE = frozenset(
+    "BACKGROUND BKG CON CTX DQ ERR ERROR EXP EXPOSURE FLAG FLAGS INVVAR IVAR MASK MODEL PSF RMS SAMP SIGMA SKY STAT STD "
+    "TIME UNCERT VAR VARIANCE VAR_FLAT VAR_POISSON VAR_RNOISE WEIGHT WGT WHT WT".split()
+)
+
 # Filters of warnings belong to the process, not to a thread.
 _WARNINGS = threading.Lock()
 
@@ -28,11 +35,12 @@ def is_fits(head: bytes) -> bool:
     return head.startswith((_FITS, _GZIP))
 
 
-def read_fits(file: BinaryIO, place: Place, *, needs_scale: bool) -> Planes:
+def read_fits(file: BinaryIO, place: Place, *, needs_scale: bool, bands_said: bool = True) -> Planes:
     """Return the bands of the first image of a FITS file, or of the named extension.
 
-    BSCALE, BZERO and BLANK are applied, checksums verified where there are any. FITS counts rows from the bottom;
-    here the first row is on top.
+    BSCALE, BZERO and BLANK are applied, checksums verified where there are any; values of SATURATE (of its header or
+    the primary one) and above become plus infinity, which is how saturated pixels are known. FITS counts rows from
+    the bottom; here the first row is on top.
 
     Parameters
     ----------
@@ -42,11 +50,14 @@ def read_fits(file: BinaryIO, place: Place, *, needs_scale: bool) -> Planes:
         Its name for errors, and the extension to take.
     needs_scale : bool
         Whether to work out the pixel scale from the WCS, which takes a while.
+    bands_said : bool
+        Whether the user chose bands. If not, and no extension is named, several images of one size are an error: they
+        may be the bands of the galaxy, and the first alone would be grey.
 
     Raises
     ------
     InputError
-        There is no image in it, no such extension, or a checksum does not fit.
+        There is no image in it, no such extension, it is not clear which, or a checksum does not fit.
     """
     from astropy.io import fits
 
@@ -60,12 +71,14 @@ def read_fits(file: BinaryIO, place: Place, *, needs_scale: bool) -> Planes:
         warnings.simplefilter("ignore")
         with fits.open(file, memmap=False) as hdus:
             hdu = _named(hdus, place) if place.extension is not None else _first(hdus, place)
+            if place.extension is None and not bands_said:
+                _check_alone(hdu, hdus, place)
             shape = tuple(int(length) for length in hdu.shape)
             check_size(shape, place.name)
             if hdu.verify_datasum() == 0 or hdu.verify_checksum() == 0:
                 raise InputError(f"{place.name} does not fit its checksum, so it was damaged; fetch or copy it again")
-            data = hdu.data
             header = hdu.header
+            data = _saturated(hdu.data, header.get("SATURATE", hdus[0].header.get("SATURATE")))
             scale = _pixel_scale(header) if needs_scale else None
             planes = bands_first(data, place.name)
             names = _band_names(header, len(planes))
@@ -81,7 +94,36 @@ def _first(hdus: Any, place: Place) -> Any:
         if _has_image(hdu):
             return hdu
     kinds = ", ".join(f"{number} {hdu.name or type(hdu).__name__}" for number, hdu in enumerate(hdus))
-    raise InputError(f"{place.name} is FITS without an image; it holds {kinds}")
+    raise InputError(
+        f"{place.name} is FITS without an image; it holds {kinds}. Name another file, or fetch it again if it should "
+        "hold one"
+    )
+
+
+def _check_alone(hdu: Any, hdus: Any, place: Place) -> None:
+    """Raise InputError if other images of the file may be further bands of the same galaxy."""
+    alike = [
+        (number, other.name)
+        for number, other in enumerate(hdus)
+        if _has_image(other) and other.shape == hdu.shape and (other is hdu or other.name.upper() not in _BESIDE)
+    ]
+    if len(alike) < 2:
+        return
+    shown = ", ".join(f"{number} {name}".strip() for number, name in alike)
+    last = alike[-1][1] if alike[-1][1] not in ("", alike[0][1]) else alike[-1][0]
+    raise InputError(
+        f"{place.name} has {len(alike)} images of one size ({shown}) and nothing says which to take; write one in "
+        f"file_loc, such as {Path(str(place.file)).name}[{last}], or {Path(str(place.file)).name}[{{band}}] and name "
+        "what becomes red, green and blue by --bands"
+    )
+
+
+def _saturated(data: Any, level: object) -> Any:
+    """Return the values with infinity where they reach the level at which the header says that they saturate."""
+    if isinstance(level, bool) or not isinstance(level, int | float) or not level > 0 or data.dtype.kind not in "uif":
+        return data
+    full = data >= level
+    return np.where(full, np.float32(np.inf), data.astype(np.float32)) if full.any() else data
 
 
 def _named(hdus: Any, place: Place) -> Any:

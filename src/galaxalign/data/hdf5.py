@@ -44,7 +44,7 @@ def hdf5_columns(path: Path, *, images: str, columns: Sequence[str]) -> tuple[in
     ----------
     path : Path
     images : str
-        Name of the dataset of pictures, uint8 (N, height, width, 3).
+        Name of the dataset of pictures, uint8 (N, height, width, 3), or (N, 3, height, width) as torch has them.
     columns : sequence of str
         Names of datasets of N values.
 
@@ -69,7 +69,8 @@ def hdf5_columns(path: Path, *, images: str, columns: Sequence[str]) -> tuple[in
 
 
 def _check_pictures(data: Any, path: Path, name: str) -> None:
-    if data.dtype != np.uint8 or data.ndim != 4 or data.shape[3] != 3:
+    if data.dtype != np.uint8 or data.ndim != 4 or 3 not in (data.shape[1], data.shape[3]):
         raise InputError(
-            f"{path}::{name} holds {data.dtype} of shape {data.shape}; pictures must be uint8 (N, height, width, 3)"
+            f"{path}::{name} holds {data.dtype} of shape {data.shape}; pictures must be uint8 (N, height, width, 3), "
+            "or with the three colours first"
         )

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from galaxalign.data import arrays
-from galaxalign.data.arrays import Planes, is_npy, read_hdf5, read_npy
+from galaxalign.data.arrays import Planes, is_npy, is_tiff, read_hdf5, read_npy, read_tiff
 from galaxalign.data.fits_image import is_fits, read_fits
 from galaxalign.data.flux import check_picture, to_picture, wanted_bands
 from galaxalign.data.locations import FITS_SUFFIXES, Location, Place, fetch, locate
@@ -31,7 +32,11 @@ OK = "ok"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 FLUX_SUFFIXES = (*FITS_SUFFIXES, ".npy")
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+_SAMPLES = 277  # the tag of TIFF
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+
+# How Pillow, gzip, NumPy, astropy and HDF5 say that a file ends too early.
+_CUT = ("truncated", "end-of-stream", "could only read", "failed to read", "cannot reshape array", "Empty or corrupt FITS")
 
 _PREFETCH = 2  # batches under way beyond the one that is being used
 
@@ -152,6 +157,8 @@ def _read_file(
     try:
         if place.dataset is not None:
             return read_hdf5(place)
+        if not where:
+            raise InputError("its row of the catalogue has no file_loc; name its image there, or leave the row out")
         if not place.remote and Path(place.file).is_dir():
             raise InputError(f"{where} is a folder, not an image; check file_loc in its row of the catalogue")
         with io.BytesIO(fetch(place)) if place.remote else open(place.file, "rb") as file:
@@ -163,11 +170,19 @@ def _read_file(
                 return read_npy(file, place)
             if is_fits(head):
                 from_wcs = preprocessing.pixel_scale == "wcs" and str(preprocessing.crop).endswith("arcsec")
-                return read_fits(file, place, needs_scale=from_wcs)
+                return read_fits(file, place, needs_scale=from_wcs, bands_said=preprocessing.bands is not None)
             if head.startswith(_HDF5):
                 raise InputError(f"{where} is an HDF5 file; name the row, such as {where}::images[0]")
-            with Image.open(file, formats=_FORMATS) as picture:
-                return _pixels(picture, where, preprocessing, reduce, pixel_scale)
+            try:
+                with Image.open(file, formats=_FORMATS) as picture:
+                    if not _hides_bands(picture):
+                        return _pixels(picture, where, preprocessing, reduce, pixel_scale)
+            except (UnidentifiedImageError, ValueError) as error:
+                # Pillow does not know several bands of floating-point values in each pixel.
+                if isinstance(error, InputError) or not is_tiff(head):
+                    raise
+            file.seek(0)
+            return read_tiff(file, place)
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
@@ -187,7 +202,15 @@ def _read_file(
         # Decoders raise almost anything on damaged bytes (OSError, SyntaxError, struct.error, ...), and
         # whatever it was, it is this file that is at fault, and the rest of the catalogue can go on.
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise InputError(f"{where} is truncated or damaged ({reason}); fetch or copy it again") from error
+        if any(words in reason for words in _CUT):
+            raise InputError(f"{where} is truncated: it ends before its image does; fetch or copy it again") from error
+        raise InputError(f"{where} is damaged ({reason}); fetch or copy it again") from error
+
+
+def _hides_bands(picture: Image.Image) -> bool:
+    """Tell whether Pillow would show the first band of a TIFF alone: it does so where one plane follows the other."""
+    samples = picture.tag_v2.get(_SAMPLES, 1) if isinstance(picture, TiffImageFile) else 1
+    return samples > 1 and len(picture.getbands()) == 1
 
 
 def _pixels(

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 Location = Path | str
-"""A local path, or the address of something remote ("https://…", "s3://…")."""
+"""A local path, or the address of something remote ("https://…", "s3://…"); "" where a catalogue names none."""
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fz")
 
@@ -64,7 +64,9 @@ class Place:
 
 
 def located(root: Path, file_loc: str) -> Location:
-    """Return a catalogue's `file_loc` as a location: relative to `root` unless it is remote."""
+    """Return a catalogue's `file_loc` as a location: relative to `root` unless it is remote or empty."""
+    if not file_loc.strip():
+        return ""
     return file_loc if _REMOTE.match(file_loc) else root / file_loc
 
 
@@ -79,7 +81,7 @@ def locate(location: Location) -> Place:
     Raises
     ------
     InputError
-        It has "::" and no row.
+        It has "::" and no row, or one that is not counted from 0.
     """
     name = str(location)
     remote = _REMOTE.match(name) is not None
@@ -91,6 +93,8 @@ def locate(location: Location) -> Place:
         match = _ROW.fullmatch(name)
         if match is None:
             raise InputError(f"{name} does not name a row of an HDF5 file; write FILE.h5::DATASET[ROW], rows from 0")
+        if int(match[3]) < 0:
+            raise InputError(f"{name} names the row {match[3]}; rows are counted from 0, and none is below it")
         return Place(file(match[1]), name, dataset=match[2].strip("/"), row=int(match[3]))
     match = _EXTENSION.fullmatch(name)
     if match is not None and (remote or not Path(name).is_file()):
@@ -151,7 +155,8 @@ def pattern_rows(pattern: str) -> tuple[Path, list[tuple[str, str]]]:
     Parameters
     ----------
     pattern : str
-        With {id} in the name of the file, and {band} where each band has a file of its own.
+        With {id} in the name of the file, and {band} where each band has a file, or after it in brackets an extension,
+        of its own.
 
     Returns
     -------
@@ -160,7 +165,10 @@ def pattern_rows(pattern: str) -> tuple[Path, list[tuple[str, str]]]:
     rows : list of (str, str)
         The id and the location relative to root of each, {band} left in it; sorted by id.
     """
-    path = Path(pattern)
+    # The same extension of every file, "{id}.fits[SCI]", is no part of their names.
+    match = _EXTENSION.fullmatch(pattern)
+    extension = f"[{match[2]}]" if match is not None and "{id}" not in match[2] else ""
+    path = Path(pattern.removesuffix(extension))
     fixed = next(number for number, part in enumerate(path.parts) if "{" in part)
     root = Path(*path.parts[:fixed]) if fixed else Path()
     rest = Path(*path.parts[fixed:]).as_posix()
@@ -179,4 +187,4 @@ def pattern_rows(pattern: str) -> tuple[Path, list[tuple[str, str]]]:
     glob = re.sub(r"\[", "[[]", rest).replace("{id}", "*").replace("{band}", "*")
     matcher = re.compile(expression)
     found = {match["id"] for file in root.glob(glob) if (match := matcher.fullmatch(file.relative_to(root).as_posix()))}
-    return root, [(identity, rest.replace("{id}", identity)) for identity in sorted(found)]
+    return root, [(identity, rest.replace("{id}", identity) + extension) for identity in sorted(found)]

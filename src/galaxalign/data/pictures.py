@@ -14,7 +14,7 @@ from galaxalign.data.images import iter_images
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.store import Pictures, Store, open_store
 
-__all__ = ["iter_pictures", "load_pictures"]
+__all__ = ["check_store", "iter_pictures", "load_pictures"]
 
 Batches = Iterator[tuple[slice, NDArray[np.uint8], list[str]]]
 
@@ -61,12 +61,26 @@ def load_pictures(
     return Pictures(images), statuses
 
 
+def check_store(folder: Path | None, *wanted: Preprocessing) -> None:
+    """Raise InputError unless a store, where there is one, holds the pictures of all of these.
+
+    Asked before a model is loaded or built, which takes much longer.
+    """
+    if folder is not None:
+        for preprocessing in wanted:
+            _opened(folder).file_of(preprocessing)
+
+
 def _mapped(catalog: Catalog, folder: Path, preprocessing: Preprocessing) -> tuple[Pictures, list[str]]:
     """Return the pictures of rows of a store, and their statuses."""
-    # A catalogue comes in many pieces; the ids of the whole store are read for the first of them.
-    store = _store(folder, (folder / STORE_FILE).stat().st_mtime_ns)
+    store = _opened(folder)
     rows = store.rows(catalog)
     return Pictures(store.images(preprocessing), rows), [store.statuses[row] for row in rows]
+
+
+def _opened(folder: Path) -> Store:
+    # A catalogue comes in many pieces; the ids of the whole store are read for the first of them.
+    return _store(folder, (folder / STORE_FILE).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from galaxalign.data.catalog import PROGRESS_FILE, STORE_FILE, Catalog, check_output, order_digest
+from galaxalign.data.catalog import (
+    FAILED,
+    IMAGES,
+    PROGRESS_FILE,
+    STORE_FILE,
+    STORE_TABLE,
+    Catalog,
+    check_output,
+    order_digest,
+)
 from galaxalign.data.images import OK
 from galaxalign.data.locations import Location
 from galaxalign.data.pictures import iter_pictures
 from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.data.store import CANVAS, FAILED, IMAGES, Store, open_store
+from galaxalign.data.store import CANVAS, Store, open_store
 from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
 from galaxalign.progress import progress
@@ -198,7 +207,7 @@ def _write_catalog(catalog: Catalog, folder: Path) -> None:
     """Write the table, first of all: if it cannot be written that should not show after hours of decoding."""
     table = catalog.table.copy()
     table["file_loc"] = [_from(folder, path) for path in catalog.paths()]
-    _write_table_synced(table, folder / "catalog.parquet")
+    _write_table_synced(table, folder / STORE_TABLE)
 
 
 def _from(folder: Path, path: Location) -> str:

@@ -34,12 +34,15 @@ class CatalogScan:
         Its short name, as `Catalog.source`.
     fingerprint : str
         As `Catalog.fingerprint`.
+    store : Path, optional
+        As `Catalog.store`.
     """
 
     rows: int
     source: str
     fingerprint: str
     _pieces: Callable[[int], Iterator[Catalog]] = field(repr=False)
+    store: Path | None = None
 
     def __len__(self) -> int:
         return self.rows
@@ -86,7 +89,7 @@ def scan_catalog(
     path = Path(source)
     if not path.is_file() and not is_hats(path):
         whole = read_catalog(source, require=require, columns=columns, quiet=quiet)
-        return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size))
+        return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size), whole.store)
     where = str(path)
     file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
     wanted = [name for name in dict.fromkeys((*_COLUMNS, *keep)) if name in names]

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from galaxalign.data.catalog import STORE_FILE, Catalog
+from galaxalign.data.catalog import FAILED, STORE_FILE, STORE_TABLE, Catalog, lost
 from galaxalign.data.images import OK
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
 
-__all__ = ["CANVAS", "FAILED", "IMAGES", "Pictures", "Store", "open_store"]
+__all__ = ["CANVAS", "Pictures", "Store", "open_store"]
 
-IMAGES, CANVAS = "images.npy", "canvas.npy"
-"""The pictures as a model sees them, and, larger, as training turns and shifts them."""
-
-FAILED = "failed.parquet"
+CANVAS = "canvas.npy"
+"""The pictures as training turns and shifts them, larger than those in `IMAGES`, which a model sees."""
 
 
 class Pictures:
@@ -97,6 +95,8 @@ class Store:
     def statuses(self) -> list[str]:
         """ "ok", or the sentence that says why not, for each row."""
         statuses = [OK] * len(self)
+        if not (self.folder / FAILED).is_file():
+            raise InputError(lost(self.folder, FAILED))
         failed = read_table(self.folder / FAILED)
         for row, status in zip(failed["row"], failed["status"], strict=True):
             statuses[int(row)] = str(status)
@@ -110,14 +110,25 @@ class Store:
         InputError
             The store holds another preprocessing, or its file is damaged.
         """
+        return self._mapped(self.file_of(preprocessing), preprocessing)
+
+    def file_of(self, preprocessing: Preprocessing) -> str:
+        """Return the name of the file with the pictures of one preprocessing.
+
+        Raises
+        ------
+        InputError
+            The store holds another preprocessing; the sentence names both.
+        """
         for name, held in self.preprocessings.items():
             if held == preprocessing:
-                return self._mapped(name, preprocessing)
+                return name
         there = " and ".join(f"[{held}]" for held in self.preprocessings.values())
         raise InputError(
             f"the store {self.folder} holds pictures with {there}, but [{preprocessing}] is needed here; "
-            "give train the --crop, --stretch, --bands and --pixel-scale that the store was prepared with, or prepare "
-            "one for this model (data prepare --model; for train with a crop below 1 also --for-training)"
+            "leave --crop, --stretch, --bands and --pixel-scale out of train to take those of the store, or prepare "
+            "another store (data prepare with --model, or with the --size and the rest that are needed; for train with "
+            "a crop below 1 also --for-training)"
         )
 
     def rows(self, catalog: Catalog) -> NDArray[np.int64]:
@@ -126,7 +137,7 @@ class Store:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        ids = read_table(self.folder / "catalog.parquet", text_columns=("id_str",))["id_str"]
+        ids = read_table(self.folder / STORE_TABLE, text_columns=("id_str",))["id_str"]
         return {str(identity): row for row, identity in enumerate(ids)}
 
     def _mapped(self, name: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:

@@ -111,6 +111,16 @@ class Stretch:
                 settings[name] = value if value.startswith("p") else _number(text, name, value)
         return cls(kind.strip().lower(), tuple(settings.items()), scale)  # type: ignore[arg-type]
 
+    @property
+    def clipped(self) -> float:
+        """Largest share of pixels that percentiles by themselves put above white in one of the three channels."""
+        level = dict(self.settings).get("upper" if self.kind == "percentile" else "maximum")
+        if isinstance(level, str):
+            level = float(level.removeprefix("p"))
+        elif self.kind != "percentile":
+            return 0.0
+        return 3 * (1 - float(level or 0) / 100)
+
     def __str__(self) -> str:
         parts = [f"{name}={_short(value)}" for name, value in self.settings]
         if self.scale != (1.0, 1.0, 1.0):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from galaxalign.encoders.folder import saved_preprocessing
 from galaxalign.encoders.vision import VisionEncoder, build_vision, read_weights
 from galaxalign.errors import InputError
 
-__all__ = ["default_device", "load_encoder"]
+__all__ = ["chain_for_store", "default_device", "load_encoder"]
 
 
 def default_device(device: str | None = None) -> torch.device:
@@ -96,6 +97,57 @@ def load_encoder(
         f"unknown encoder {name!r}; known are lite, open_clip's models (open_clip.list_models()), "
         f"timm's (timm.list_models()), hf-hub:NAME and local-dir:FOLDER{hint}"
     )
+
+
+def chain_for_store(
+    name: str, held: Preprocessing, asked: Mapping[str, Any]
+) -> tuple[Preprocessing, dict[str, Any]]:
+    """Return how an encoder is going to look at the pictures of a prepared store, without building it.
+
+    Parameters
+    ----------
+    name : str
+        As for `load_encoder`.
+    held : Preprocessing
+        What the store was prepared with.
+    asked : mapping
+        crop, stretch, bands and pixel_scale, None where the user gave none: then it is that of the store, except
+        that a GalaxAlign folder keeps its own.
+
+    Returns
+    -------
+    chain : Preprocessing
+        With the input size of the encoder, as far as that can be told without loading it.
+    options : dict
+        What to give `load_encoder`.
+    """
+    given = {key: value for key, value in asked.items() if value is not None}
+    if name.startswith("local-dir:") and saved_preprocessing(Path(name.removeprefix("local-dir:"))) is not None:
+        return _preprocessing(name, given), dict(asked)
+    options = {key: given.get(key, getattr(held, key)) for key in asked}
+    return replace(_preprocessing(name, dict(options)), size=_input_size(name) or held.size), options
+
+
+def _input_size(name: str) -> int | None:
+    """Return the side in pixels that an encoder takes, None where only its weights tell."""
+    import open_clip
+    from timm import get_pretrained_cfg
+
+    if name == "lite":
+        return Preprocessing().size
+    architecture = name.partition("@")[0].partition("/")[0]
+    config = open_clip.get_model_config(architecture) if architecture in open_clip.list_models() else None
+    if name.startswith("local-dir:"):
+        path = Path(name.removeprefix("local-dir:"), "open_clip_config.json")
+        try:
+            config = json.loads(path.read_text())["model_cfg"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # what is wrong with the folder is said where it is loaded
+    if config is not None:
+        size = config.get("vision_cfg", {}).get("image_size")
+        return int(size[0] if isinstance(size, list | tuple) else size) if size else None
+    tower = None if "hub:" in name else get_pretrained_cfg(name.partition("@")[0])
+    return int(tower.input_size[-1]) if tower is not None else None
 
 
 def _preprocessing(name: str, asked: dict[str, Any]) -> Preprocessing:

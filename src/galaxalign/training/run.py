@@ -14,16 +14,16 @@ from galaxalign.analysis.classifiers import choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.audit import refuse_leaks
-from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
-from galaxalign.data.pictures import load_pictures
+from galaxalign.data.catalog import IMAGES, Catalog, check_output, read_catalog, write_table
+from galaxalign.data.pictures import check_store, load_pictures
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
-from galaxalign.data.store import Pictures
+from galaxalign.data.store import Pictures, open_store
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import Model, save_model
-from galaxalign.encoders.load import load_encoder
+from galaxalign.encoders.load import chain_for_store, load_encoder
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.symbols import symbol_bank
@@ -80,7 +80,8 @@ def train(
         Folder of the model.
     crop : float or str, optional
         Centred square of the pictures to look at: a fraction of the shorter side, "64px" or "30arcsec"; all of it
-        by default. This and the next three are saved with the model, and using the model uses them.
+        by default. This and the next three are saved with the model, and using the model uses them. Those not given
+        are, where the catalogue is a prepared store, those of the store.
     stretch : str, optional
         How flux (FITS, NumPy, HDF5) becomes a picture: "lupton", "asinh:softening=0.1,maximum=p99.9", "log",
         "linear" or "percentile", see `galaxalign.data.stretch.Stretch`; without one only pictures are taken.
@@ -123,6 +124,8 @@ def train(
     reach = arcsec(radius)
     check_output(folder, folder=True)
     asked: dict[str, Any] = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
+    if source.store is not None:
+        asked = _as_the_store(source.store, encoder, asked, quiet)
     tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
@@ -182,6 +185,16 @@ def train(
     write_json(choice.validation, folder / "validation.json")
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return folder
+
+
+def _as_the_store(store: Path, encoder: str, asked: dict[str, Any], quiet: bool) -> dict[str, Any]:
+    """Return how the encoder is to look at images so that it fits a store; InputError, early, where it cannot."""
+    held = open_store(store).preprocessings[IMAGES]
+    chain, options = chain_for_store(encoder, held, asked)
+    check_store(store, chain, chain.with_margin(chain.widest_margin()))
+    if options != asked:
+        note(f"pictures are looked at as the store {store} was prepared: [{held}]", quiet=quiet)
+    return options
 
 
 def catalog_labels(catalog: Catalog, taxonomy: Taxonomy) -> np.ndarray:
