@@ -35,7 +35,7 @@ from galaxalign.encoders.vision import VisionEncoder, read_weights
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
-from galaxalign.training.run import captions
+from galaxalign.training.sources import open_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
 
@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         symbols=symbols,
         flip_permutation=taxonomy.flip_permutation(),
         canvas_factor=canvas.margin,
-        captions=captions(catalog, taxonomy, rows["train"], args.seed),
+        captioner=open_source(catalog, taxonomy).captioner(rows["train"]),
     )
     folder = args.out / "running" / args.name
     folder.mkdir(parents=True, exist_ok=True)

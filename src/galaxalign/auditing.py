@@ -221,7 +221,7 @@ def _improbable(
     """Return the labels that a model finds improbable."""
     # Only here is a model needed; the rest of an audit should not wait for torch.
     from galaxalign.encoders.folder import load_model
-    from galaxalign.training.run import catalog_labels
+    from galaxalign.training.sources import catalog_labels
     from galaxalign.verbs import classify
 
     scheme = load_model(model).taxonomy

@@ -112,12 +112,17 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="[RECIPE]", help="galaxalign, galaxalign-pair, image-text, supervised, demo; or a TOML file."
+            metavar="[RECIPE]",
+            help="galaxalign, galaxalign-pair, image-text, clip-gmc, supervised, demo; or a TOML file.",
         ),
     ] = "galaxalign",
     *,
-    catalog: Annotated[str, typer.Option("--catalog", help="Catalogue with images and labels.")],
-    taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file of the classes.")],
+    catalog: Annotated[
+        list[str], typer.Option("--catalog", help="Catalogue with images and labels or votes; several learn together.")
+    ],
+    taxonomy: Annotated[
+        list[str], typer.Option("--taxonomy", help="Name or TOML file of the classes, for all or each catalogue.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the model folder.")],
     encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
     split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
@@ -135,6 +140,14 @@ def train(
         str | None, typer.Option("--pixel-scale", help="For a crop in arcsec: wcs, column, or arcsec per pixel.")
     ] = None,
     share: Annotated[float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")] = 1.0,
+    weight: Annotated[
+        list[float] | None,
+        typer.Option("--weight", help="How often a galaxy is seen in an epoch, for all or each catalogue."),
+    ] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option("--view", help="Share of the picture shown in training, as 0.4-1, for all or each catalogue."),
+    ] = None,
     symbols: Annotated[
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
     ] = None,
@@ -162,6 +175,8 @@ def train(
         pixel_scale=pixel_scale,
         seed=seed,
         share=share,
+        weight=tuple(weight or ()),
+        view=tuple(view or ()),
         symbols=symbols,
         columns=columns,
         exclude=tuple(exclude or ()),
@@ -172,7 +187,7 @@ def train(
     )
     print(f"The model is in {folder}.")
     parts = str(split or folder / "split.parquet")
-    again = [catalog, *_columns_again(columns), "--model", str(folder)]
+    again = [catalog[0], *_columns_again(columns), "--model", str(folder)]
     _try_next(
         ["galaxalign", "evaluate", *again, "--split", parts, "--part", "test"],
         ["galaxalign", "embed", *again, "--out", "embeddings.parquet"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -21,6 +22,7 @@ from galaxalign.taxonomy import Taxonomy
 __all__ = [
     "DRAWING_SUFFIXES",
     "load_drawing",
+    "morphology_bank",
     "rasterize",
     "render",
     "render_svg",
@@ -138,15 +140,24 @@ def symbol_bank(
     """
     if variants < 1:
         raise InputError(f"a symbol bank with {variants} variants was asked for; ask for at least 1")
-    bank = np.zeros((len(taxonomy), variants, size, size, 3), np.uint8)
     if drawings is not None:
+        bank = np.zeros((len(taxonomy), variants, size, size, 3), np.uint8)
         for k, path in enumerate(_drawings_of(taxonomy, Path(drawings))):
             bank[k] = load_drawing(path, size)
         return bank
-    for k, galaxy_class in enumerate(taxonomy.classes):
+    shapes = [galaxy_class.morphology for galaxy_class in taxonomy.classes]
+    return morphology_bank(shapes, variants=variants, size=size, seed=seed)
+
+
+def morphology_bank(
+    morphologies: Sequence[Morphology], *, variants: int, size: int = 128, seed: int = 0
+) -> NDArray[np.uint8]:
+    """Return symbols of some Morphologies, uint8 (len(morphologies), variants, size, size, 3); see `symbol_bank`."""
+    bank = np.zeros((len(morphologies), variants, size, size, 3), np.uint8)
+    for k, morphology in enumerate(morphologies):
         for v in range(variants):
             rng = None if variants == 1 else np.random.default_rng([seed, k, v])
-            bank[k, v] = render(galaxy_class.morphology, size=size, rng=rng)
+            bank[k, v] = render(morphology, size=size, rng=rng)
     return bank
 
 

@@ -33,7 +33,7 @@ from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.symbols import load_drawing, symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
-from galaxalign.training.run import catalog_labels
+from galaxalign.training.sources import catalog_labels
 
 __all__ = ["classify", "embed", "evaluate", "project", "search", "symbols"]
 
@@ -173,11 +173,11 @@ def evaluate(
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
     own = Path(model) / "split.parquet"
-    trained_with = loaded.settings.get("data", {}).get("catalog_fingerprint")
+    learnt_from = loaded.settings.get("data", {})
     n_trained_on, taken = 0, part
     if split is not None:
         rows = read_split(split).part(whole, part)
-    elif whole.fingerprint == trained_with and own.is_file():
+    elif whole.fingerprint in learnt_from.get("catalog_fingerprint", ()) and own.is_file():
         rows = read_split(own).part(whole, part)
         note(
             f"this model was trained on {catalog}: evaluating its {part} part, {len(rows)} galaxies",
@@ -186,7 +186,7 @@ def evaluate(
     elif own.is_file():
         taken = "all"
         table = read_split(own).table
-        learnt = table["part"].isin(("train", "validation")) & (table["source"] == loaded.settings["data"]["catalog"])
+        learnt = table["part"].isin(("train", "validation")) & table["source"].isin(learnt_from["catalog"])
         seen = set(table["id_str"][learnt])
         unseen = np.array([identity not in seen for identity in whole.ids])
         n_trained_on = int((~unseen).sum())
@@ -395,8 +395,9 @@ def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, Cl
     if taxonomy is None:
         return model.taxonomy, model.classifier
     scheme = load_taxonomy(taxonomy)
-    if scheme == model.taxonomy:
-        return model.taxonomy, model.classifier
+    learnt = model.task(scheme)
+    if learnt is not None:
+        return scheme, learnt.classifier
     if not isinstance(model.encoder, ClipEncoder):
         raise InputError(f"{model.folder} knows no words, so it can classify by {model.taxonomy.name} only")
     scale = float(model.encoder.model.logit_scale.detach().exp())  # type: ignore[operator]
@@ -465,13 +466,20 @@ def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None)
 
 def _symbol_vector(model: Model, name: str) -> np.ndarray:
     """Return the unit vector of a class's symbol or of a drawing file."""
-    encoder, scheme = model.encoder, model.taxonomy
+    encoder = model.encoder
     if model.symbols is None:
         raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
     size = encoder.preprocessing.size
     if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
         return encoder.encode_symbols(load_drawing(name, size=size)[None]).cpu().numpy()[0]
-    index = scheme.index(name)
+    for task in (model.task(), *model.also.values()):
+        assert task is not None
+        if task.symbols is not None and name in task.taxonomy.class_names:
+            return task.symbols[task.taxonomy.class_names.index(name)]
+    # Other spellings, and what to say of a name that is none.
+    index = model.taxonomy.index(name)
     if index is None:
-        raise InputError(f"{scheme.name} ignores the label {name!r}; choose {', '.join(scheme.class_names)}")
-    return model.symbols[index]
+        raise InputError(
+            f"{model.taxonomy.name} ignores the label {name!r}; choose {', '.join(model.taxonomy.class_names)}"
+        )
+    return np.asarray(model.symbols[index])

@@ -9,7 +9,7 @@ import torch
 from galaxalign.errors import InputError
 from galaxalign.training.norms import SymbolStatistics
 from galaxalign.training.recipe import Recipe
-from galaxalign.training.step import TrainingData
+from galaxalign.training.step import TrainingData, mixed_batches
 from galaxalign.training.trainer import fit
 
 
@@ -150,17 +150,18 @@ def test_a_mirrored_galaxy_takes_the_class_of_its_mirror_image(tiny_clip, monkey
 
     import galaxalign.training.step as step
 
-    def spy(a, b, labels_a, labels_b, scale, **kwargs):
+    def spy(labels_a, labels_b):
         seen.append(labels_a)
-        return (a.sum() + b.sum()) * 0
+        return torch.ones(len(labels_a), len(labels_b))
 
-    monkeypatch.setattr(step, "alignment_loss", spy)
+    monkeypatch.setattr(step, "same", spy)
     monkeypatch.setattr(
         step, "augment", lambda images, s, **k: (images.float(), torch.ones(len(images), dtype=torch.bool))
     )
     stage = {"name": "one", "pairs": {"image-text": 1}, "epochs": 1}
     data.labels = np.zeros_like(data.labels)
     fit(tiny_clip, recipe(stage=[stage]), data)
+    assert seen
     assert all((labels == 1).all() for labels in seen)
 
 
@@ -212,3 +213,97 @@ def test_symbols_have_statistics_of_their_own():
     other = SymbolStatistics(tower)
     other.load(saved)
     assert all(torch.equal(value, other.state()[key]) for key, value in saved.items())
+
+
+# --- captions, votes, several catalogues ---------------------------------------------------------------
+
+
+def colours(n: int = 48, seed: int = 0) -> TrainingData:
+    """Return the survey with a sentence for each galaxy, and symbols of kinds that are not its classes."""
+    data = survey(n, seed)
+    names = np.array(["red", "green", "blue"])
+    drawn: list[str] = []
+
+    def captioner(rows, rng):
+        opening = "A picture of a" if rng is None else str(rng.choice(["A picture of a", "An image of a"]))
+        sentences = [f"{opening} {names[data.labels[row]]} galaxy" for row in rows]
+        drawn.extend(sentences)
+        return sentences
+
+    data.captioner = captioner
+    data.drawn = drawn
+    data.kinds = (2 - data.labels).astype(np.int64)  # symbols in another order than the classes
+    data.symbols = data.symbols[::-1].copy()
+    data.kind_prompts = [["a blue sign"], ["a green sign"], ["a red sign"]]
+    data.vote_roots = np.eye(3, dtype=np.float32)[data.labels]
+    return data
+
+
+@pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
+@pytest.mark.parametrize("caption_targets", ["same_text", "pair", "soft"])
+def test_captions_teach_images_their_words(tiny_clip, loss, caption_targets):
+    stage = {
+        "name": "captions",
+        "pairs": {"image-caption": 1},
+        "loss": loss,
+        "caption_targets": caption_targets,
+        "epochs": 12,
+        "lr_trunk": 3e-3,
+        "lr_head": 1e-2,
+        "other_captions": 8,
+    }
+    data = colours()
+    result = fit(tiny_clip, recipe(stage=[stage]), data, seed=1)
+    assert result.history[-1]["accuracy"] > 0.9
+    assert {sentence.split(" ")[1] for sentence in data.drawn} == {"picture", "image"}
+
+
+def test_a_fixed_caption_is_the_same_in_every_epoch_and_trained_words_change(tiny_clip):
+    stage = {"name": "fixed", "pairs": {"image-caption": 1}, "captions": "fixed", "epochs": 2, "lr_text": 1e-3}
+    data = colours()
+    before = tiny_clip.encode_texts(["A picture of a red galaxy"]).clone()
+    fit(tiny_clip, recipe(stage=[stage]), data)
+    assert {sentence[:14] for sentence in data.drawn} == {"A picture of a"}
+    assert not torch.equal(before, tiny_clip.encode_texts(["A picture of a red galaxy"]))
+
+
+def test_symbols_of_each_galaxys_own_kind_are_learnt(tiny_clip):
+    stage = recipe().stages[1].model_dump() | {"epochs": 10}
+    data = colours()
+    fit(tiny_clip, recipe(stage=[stage]), data, seed=1)
+    images = tiny_clip.encode_images(data.images)
+    symbols = tiny_clip.encode_symbols(data.symbols[:, 0])
+    assert ((images @ symbols.T).argmax(1).numpy() == data.kinds).mean() > 0.9
+
+
+def test_several_catalogues_are_learnt_together_each_by_its_own_classes(tiny_clip):
+    first, second = survey(36), colours(24, seed=5)
+    first.name, second.name, second.weight = "first", "second", 2.0
+    # The second has the classes in another order: only its own prompts can tell them.
+    second.labels = 2 - second.labels
+    second.validation_labels = 2 - second.validation_labels
+    second.prompts = [["a blue thing"], ["a green thing"], ["a red thing"]]
+    stage = {"pairs": {"image-text": 1, "image-caption": 0.5, "image-label": 0.5}, "lr_trunk": 3e-3, "lr_head": 1e-2}
+    result = fit(tiny_clip, recipe(stage=[{"name": "both", "epochs": 10, **stage}]), [first, second], seed=1)
+    last = result.history[-1]
+    assert last["first_accuracy"] > 0.9
+    assert last["second_accuracy"] > 0.9
+    assert last["accuracy"] == pytest.approx((last["first_accuracy"] + last["second_accuracy"]) / 2)
+
+
+def test_batches_have_a_share_of_each_catalogue():
+    drawn, batches = mixed_batches([40, 10], [1.0, 2.0], 12, torch.Generator().manual_seed(0))
+    assert [len(rows) for rows in drawn] == [40, 20]
+    assert sorted(drawn[0]) == list(range(40))
+    assert (np.bincount(drawn[1]) == 2).all()
+    assert len(batches) == 5
+    for batch in batches:
+        assert [len(part.rows) for part in batch] == [8, 4]
+        assert all((rows[part.places] == part.rows).all() for rows, part in zip(drawn, batch, strict=True))
+
+
+def test_prompts_of_the_class_take_the_place_of_captions(tiny_clip):
+    stage = {"name": "captions", "pairs": {"image-caption": 1}, "epochs": 16, "lr_trunk": 3e-3, "lr_head": 1e-2}
+    result = fit(tiny_clip, recipe(stage=[stage]), survey(), seed=1)
+    assert "loss_image-text" in result.history[0]
+    assert result.history[-1]["accuracy"] > 0.9

@@ -22,9 +22,9 @@ from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untraine
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy
 
-__all__ = ["Model", "load_model", "save_model", "saved_preprocessing"]
+__all__ = ["Model", "Task", "load_model", "save_model", "saved_preprocessing"]
 
-_FORMAT = 3
+_FORMAT = 4
 _SETTINGS = "galaxalign.json"
 _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"
@@ -37,6 +37,24 @@ _TOKENIZER_FILES = (
     "vocab.txt",
     "merges.txt",
 )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A taxonomy that a model has learnt, with its classifier.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+    classifier : ClassifierChoice
+        Chosen and calibrated on validation data.
+    symbols : ndarray (K, D), optional
+        Unit vector of each class's symbol, as drawn in training; None where training had no symbols.
+    """
+
+    taxonomy: Taxonomy
+    classifier: ClassifierChoice
+    symbols: np.ndarray | None = None
 
 
 @dataclass
@@ -55,6 +73,8 @@ class Model:
         Recipe, seed, provenance of the data, versions; whatever galaxalign.json holds beside the above.
     folder : Path, optional
         Where it was loaded from.
+    also : dict of str to Task
+        What it has learnt beside its own taxonomy, by the name of each.
     """
 
     encoder: ClipEncoder | VisionEncoder
@@ -63,6 +83,14 @@ class Model:
     symbols: np.ndarray | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    also: dict[str, Task] = field(default_factory=dict)
+
+    def task(self, taxonomy: Taxonomy | None = None) -> Task | None:
+        """Return what the model has learnt of a taxonomy, by default its own; None where it has not."""
+        if taxonomy is None or taxonomy == self.taxonomy:
+            return Task(self.taxonomy, self.classifier, self.symbols)
+        found = self.also.get(taxonomy.name)
+        return found if found is not None and found.taxonomy == taxonomy else None
 
 
 def _sha256(path: Path) -> str:
@@ -131,9 +159,12 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             about["kind"] = "vision"
             about["architecture"] = encoder.architecture
             save_file(_tensors(encoder.visual), draft / _TRUNK)
-        arrays = model.classifier.arrays()
-        if model.symbols is not None:
-            arrays["symbols"] = model.symbols
+        arrays: dict[str, np.ndarray] = {}
+        for prefix, task in [("", model.task()), *((f"{name}/", task) for name, task in model.also.items())]:
+            assert task is not None
+            arrays |= {f"{prefix}{key}": value for key, value in task.classifier.arrays().items()}
+            if task.symbols is not None:
+                arrays[f"{prefix}symbols"] = task.symbols
         save_file({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, draft / _CLASSIFIER)
         (draft / "README.md").write_text(card)
         sums = {path.name: _sha256(path) for path in sorted(draft.iterdir()) if path.name != "README.md"}
@@ -142,6 +173,10 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             "encoder": about,
             "taxonomy": model.taxonomy.to_dict(),
             "classifier": model.classifier.to_dict(),
+            "also": {
+                name: {"taxonomy": task.taxonomy.to_dict(), "classifier": task.classifier.to_dict()}
+                for name, task in model.also.items()
+            },
             **model.settings,
             "files": sums,
         }
@@ -191,6 +226,7 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     taxonomy = Taxonomy.from_dict(settings.pop("taxonomy"), source=str(path))
     arrays = load_file(folder / _CLASSIFIER)
     classifier = ClassifierChoice.from_dict(settings.pop("classifier"), arrays)
+    also = {name: _task(name, entry, arrays, str(path)) for name, entry in settings.pop("also").items()}
     preprocessing = Preprocessing.from_dict(about["preprocessing"])
     common: dict[str, Any] = {
         "name": about["name"],
@@ -205,7 +241,13 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     else:
         trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=preprocessing.size)
         encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
-    return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder)
+    return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder, also)
+
+
+def _task(name: str, entry: dict[str, Any], arrays: dict[str, np.ndarray], source: str) -> Task:
+    own = {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
+    taxonomy = Taxonomy.from_dict(entry["taxonomy"], source=source)
+    return Task(taxonomy, ClassifierChoice.from_dict(entry["classifier"], own), own.get("symbols"))
 
 
 def saved_preprocessing(folder: Path) -> Preprocessing | None:

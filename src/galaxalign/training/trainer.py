@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from galaxalign.errors import InputError
 from galaxalign.training.checkpoint import load_checkpoint, save_checkpoint
 from galaxalign.training.norms import SymbolStatistics, freeze_batch_norm
 from galaxalign.training.recipe import Recipe, Stage
-from galaxalign.training.step import Prompts, TrainingData, caption_vectors, step_losses
+from galaxalign.training.step import Epoch, TrainingData, applicable, mixed_batches, step_losses
+from galaxalign.training.words import Captions, Prompts
 
 __all__ = ["TrainingResult", "fit"]
 
@@ -45,7 +46,8 @@ class TrainingResult:
     best_epoch : int
         Counted from 1 over all stages.
     head : Tensor (K, D + 1), optional
-        Weights and bias of the linear head, where the recipe trains one, for vectors before normalisation.
+        Weights and bias of the linear head of the first catalogue, where the recipe trains one, for vectors before
+        normalisation.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -56,23 +58,24 @@ class TrainingResult:
 class _Towers(nn.Module):
     """Everything that can be trained, behind one forward (so that accelerate can wrap it)."""
 
-    def __init__(self, encoder: ClipEncoder | VisionEncoder, classes: int, recipe: Recipe) -> None:
+    def __init__(self, encoder: ClipEncoder | VisionEncoder, sources: Sequence[TrainingData], recipe: Recipe) -> None:
         super().__init__()
         self.visual = encoder.visual
         self.symbol: nn.Module | None = None
         self.text: nn.Module | None = None
-        self.head = nn.Linear(encoder.dimension, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.heads = nn.ModuleList(nn.Linear(encoder.dimension, source.classes) for source in sources)
+        for head in self.heads.parameters():
+            nn.init.zeros_(head)
         low, high = recipe.log_scale_range
         # One scale for each pair of kinds: what separates images from words need not suit images alone.
-        names = {pair for stage in recipe.stages for pair in stage.pairs}
+        used = [(stage, pair) for stage in recipe.stages for source in sources for pair in applicable(stage, source)]
+        names = {pair for _, pair in used}
         start = min(max(math.log(1 / 0.07), low), high)
         self.log_scale = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(start)) for name in sorted(names) if name != "image-label"}
         )
-        if "image-image" in names:
-            self.margin = nn.Parameter(torch.tensor(0.5))
+        judged = {pair for stage, pair in used if stage.loss == "sigmoid" or pair == "image-image"} - {"image-label"}
+        self.margin = nn.ParameterDict({name: nn.Parameter(torch.tensor(0.5)) for name in sorted(judged)})
 
 
 def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[str, Any]]:
@@ -82,7 +85,7 @@ def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[
     for name, parameter in towers.named_parameters():
         if name.startswith("text."):
             kind = "text"
-        elif name.startswith(("head.", "log_scale.", "margin")) or ".head." in name:
+        elif name.startswith(("heads.", "log_scale.", "margin.")) or ".head." in name:
             kind = "head"
         else:
             kind = "trunk"
@@ -126,7 +129,7 @@ class _Average:
 def fit(
     encoder: ClipEncoder | VisionEncoder,
     recipe: Recipe,
-    data: TrainingData,
+    data: TrainingData | Sequence[TrainingData],
     *,
     out: Path | None = None,
     seed: int = 0,
@@ -141,7 +144,9 @@ def fit(
     encoder : ClipEncoder or VisionEncoder
         A VisionEncoder needs "image-label" in every stage and can take part in "image-image" beside it.
     recipe : Recipe
-    data : TrainingData
+    data : TrainingData or sequence of TrainingData
+        One catalogue, or several, each with its own classes, that are learnt together. An epoch is chosen by the mean
+        of their validation figures.
     out : Path, optional
         Folder for the checkpoint of each epoch, metrics.csv and TensorBoard files. A run whose checkpoint
         is found there, made with the same `settings`, goes on where it stopped and ends the same.
@@ -168,11 +173,13 @@ def fit(
             raise InputError(
                 f"stage {stage.name} of recipe {recipe.name} has neither words nor image-label to classify with"
             )
-    if len(data.labels) < 2:
-        raise InputError(f"only {len(data.labels)} labelled galaxies to train on; at least 2 are needed")
+    sources = [data] if isinstance(data, TrainingData) else list(data)
+    n_galaxies = sum(len(source.labels) for source in sources)
+    if n_galaxies < 2:
+        raise InputError(f"only {n_galaxies} labelled galaxies to train on; at least 2 are needed")
     accelerator = Accelerator(cpu=encoder.device.type == "cpu", mixed_precision="no")
     torch.manual_seed(seed)
-    towers = _Towers(encoder, data.classes, recipe).to(encoder.device)
+    towers = _Towers(encoder, sources, recipe).to(encoder.device)
     result = TrainingResult()
     best: dict[str, Tensor] = {}
     best_score = -math.inf
@@ -180,20 +187,15 @@ def fit(
     identity = {"recipe": recipe.model_dump(mode="json"), "seed": seed} | (settings or {})
     restored = load_checkpoint(out, identity) if out is not None else None
     epoch = 0
-    log_prior = _log_prior(data, encoder.device)
     statistics: SymbolStatistics | None = None
     for stage_index, stage in enumerate(recipe.stages):
         statistics = None
         if isinstance(encoder, ClipEncoder):
-            if stage.uses("text") or stage.uses("symbol"):
+            if stage.uses("text") or stage.uses("symbol") or stage.uses("caption"):
                 text: Any = getattr(encoder.model, "text", None)
                 towers.text = text
                 if text is None and stage.lr_text:
                     raise InputError(f"{encoder.name} has no text tower of its own to train; set lr_text = 0")
-            if stage.uses("caption") and stage.lr_text:
-                raise InputError(
-                    "image-caption needs a frozen text tower: its sentences are embedded once; set lr_text = 0"
-                )
             if stage.uses("symbol") and stage.symbol_tower == "own":
                 if encoder.symbol is None:
                     encoder.copy_symbol_tower()
@@ -205,11 +207,12 @@ def fit(
         average = _Average(towers, recipe.ema)
         model, optimizer = accelerator.prepare(towers, optimizer)
         peaks = [group["lr"] for group in optimizer.param_groups]
-        batch_size = min(recipe.batch_size, len(data.labels))
-        steps = len(data.labels) // batch_size
+        sizes, draws = [len(source.labels) for source in sources], [source.weight for source in sources]
+        seen = sum(max(1, round(n * w)) for n, w in zip(sizes, draws, strict=True))
+        batch_size = min(recipe.batch_size, seen)
+        steps = seen // batch_size
         total = steps * stage.epochs
-        texts: Prompts | None = None
-        captions: Tensor | None = None
+        epochs: list[Epoch] = []
         for stage_epoch in range(stage.epochs):
             epoch += 1
             if restored is not None and epoch <= restored.epoch:
@@ -220,10 +223,8 @@ def fit(
                     result.best_epoch = restored.best_epoch
                 continue
             # after a restart, too, words are embedded by the text tower as it stands
-            if texts is None and stage.uses("text"):
-                texts = Prompts(encoder, data.prompts, recipe, frozen=stage.lr_text == 0)
-            if captions is None and stage.uses("caption"):
-                captions = caption_vectors(encoder, data)
+            if not epochs:
+                epochs = [_words(encoder, source, recipe, stage) for source in sources]
             started = time.monotonic()
             generator = torch.Generator().manual_seed(seed * _EPOCH_SEED + epoch)
             torch.manual_seed(seed * _EPOCH_SEED + epoch)  # dropout
@@ -231,17 +232,18 @@ def fit(
             if recipe.batch_norm == "frozen":
                 freeze_batch_norm(towers)
             sums: dict[str, float] = {}
-            order = torch.randperm(len(data.labels), generator=generator)
+            drawn, batches = mixed_batches(sizes, draws, batch_size, generator)
+            for index, (source, words, rows) in enumerate(zip(sources, epochs, drawn, strict=True)):
+                if "image-caption" in words.weights and source.captioner is not None:
+                    fresh = np.random.default_rng([seed, epoch, index]) if stage.captions == "sampled" else None
+                    words.captions = Captions(encoder, source.captioner, rows, fresh, frozen=stage.lr_text == 0)
             for step in range(steps):
                 rate = _rate(stage_epoch * steps + step, total, stage.warmup)
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * rate
-                rows = order[step * batch_size : (step + 1) * batch_size].numpy()
-                losses = step_losses(
-                    encoder, model, data, recipe, stage, rows, texts, captions, statistics, log_prior, generator
+                loss, told = step_losses(
+                    encoder, model, sources, epochs, batches[step], recipe, stage, statistics, generator
                 )
-                weight = sum(stage.pairs.values())
-                loss = sum((losses[p] * w for p, w in stage.pairs.items()), torch.zeros(())) / weight
                 if not bool(torch.isfinite(loss)):
                     raise InputError(
                         f"the loss became {float(loss.detach())} in epoch {epoch}; lower the learning rates"
@@ -254,23 +256,25 @@ def fit(
                     for scale in towers.log_scale.values():
                         scale.clamp_(*recipe.log_scale_range)
                 average.update(towers)
-                for pair, value in losses.items():
-                    sums[pair] = sums.get(pair, 0.0) + float(value.detach())
+                for pair, value in told.items():
+                    sums[pair] = sums.get(pair, 0.0) + value
                 if on_step is not None:
-                    on_step(len(rows))
+                    on_step(batch_size)
             seconds = time.monotonic() - started
             row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
             row |= {f"loss_{pair}": value / steps for pair, value in sums.items()}
             row |= {f"scale_{k}": float(v.detach().exp()) for k, v in towers.log_scale.items()}
-            if "image-image" in towers.log_scale:
-                row["margin"] = float(towers.margin.detach())
+            row |= {f"margin_{k}": float(v.detach()) for k, v in towers.margin.items()}
             row |= {"seconds": seconds, "images_per_second": steps * batch_size / seconds}
             last_of_stage = stage_epoch == stage.epochs - 1
             if not last_of_stage and (stage_epoch + 1) % recipe.validate_every:
                 result.history.append(row)
                 continue
-            row |= _validate(encoder, towers, average.state, data, stage)
-            score = _score(row, recipe.select)
+            figures = _validate(encoder, towers, average.state, sources, stage)
+            score = float(np.mean([_score(found, recipe.select) for found in figures]))
+            row |= {key: _mean([found[key] for found in figures]) for key in figures[0]}
+            if len(sources) > 1:
+                row |= {f"{s.name}_{k}": v for s, found in zip(sources, figures, strict=True) for k, v in found.items()}
             # a warm-up is never chosen; of equal epochs the longest trained is
             if stage_index == len(recipe.stages) - 1 and score >= best_score:
                 best_score, result.best_epoch = score, epoch
@@ -313,10 +317,12 @@ def fit(
             encoder.copy_symbol_tower()  # type: ignore[union-attr]
     towers.eval().requires_grad_(False)
     if any("image-label" in stage.pairs for stage in recipe.stages):
-        result.head = torch.cat([towers.head.weight, towers.head.bias[:, None]], 1).detach().cpu()
-    if isinstance(encoder, ClipEncoder) and "image-text" in towers.log_scale:
+        first: Any = towers.heads[0]
+        result.head = torch.cat([first.weight, first.bias[:, None]], 1).detach().cpu()
+    spoken = [pair for pair in ("image-text", "image-caption") if pair in towers.log_scale]
+    if isinstance(encoder, ClipEncoder) and spoken:
         with torch.no_grad():
-            encoder.model.logit_scale.copy_(towers.log_scale["image-text"])  # type: ignore[operator]
+            encoder.model.logit_scale.copy_(towers.log_scale[spoken[0]])  # type: ignore[operator]
     if writer is not None:
         writer.close()
     return result
@@ -329,19 +335,41 @@ def _score(row: dict[str, Any], select: str) -> float:
     return float((row["macro_f1"] + row["map"]) / 2 if select == "mean" else row[select])
 
 
-def _log_prior(data: TrainingData, device: torch.device) -> Tensor:
+def _mean(values: list[float]) -> float:
+    """Return the mean of those that are known."""
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _words(encoder: Any, data: TrainingData, recipe: Recipe, stage: Stage) -> Epoch:
+    """Return what a stage says of the classes of a catalogue."""
+    weights = applicable(stage, data)
+    kinds = {kind for pair in weights for kind in pair.split("-")}
+    frozen = stage.lr_text == 0
     counts = np.bincount(data.labels, minlength=data.classes) + 1.0
-    return torch.from_numpy(np.log(counts / counts.sum())).float().to(device)
+    words = Epoch(weights=weights, log_prior=torch.from_numpy(np.log(counts / counts.sum())).float().to(encoder.device))
+    if "text" in kinds:
+        words.prompts = Prompts(encoder, data.prompts, recipe, frozen=frozen)
+        if data.kind_prompts is not None and "symbol" in kinds:
+            words.kind_prompts = Prompts(encoder, data.kind_prompts, recipe, frozen=frozen)
+    return words
 
 
 @torch.inference_mode()
 def _validate(
-    encoder: Any, towers: _Towers, averaged: dict[str, Tensor], data: TrainingData, stage: Stage
-) -> dict[str, float]:
-    """Return validation figures of the averaged weights, by words or by the linear head."""
+    encoder: Any, towers: _Towers, averaged: dict[str, Tensor], sources: list[TrainingData], stage: Stage
+) -> list[dict[str, float]]:
+    """Return validation figures of the averaged weights for each catalogue, by words or by the linear head."""
     kept = {k: v.clone() for k, v in towers.state_dict().items()}
     towers.load_state_dict(averaged)
     towers.eval()
+    figures = [_figures(encoder, towers, head, data, stage) for head, data in zip(towers.heads, sources, strict=True)]
+    towers.load_state_dict(kept)
+    return figures
+
+
+def _figures(encoder: Any, towers: _Towers, head: nn.Module, data: TrainingData, stage: Stage) -> dict[str, float]:
+    """Return accuracy, macro F1 and mAP on the validation galaxies of one catalogue."""
     images, labels = data.validation_images, data.validation_labels
     vectors, logits = [], []
     use_head = "image-label" in stage.pairs and not stage.uses("text")
@@ -350,7 +378,7 @@ def _validate(
             features = encoder.visual(encoder.normalize(to_tensor(images[start : start + 256], encoder.device)))
         vectors.append(F.normalize(features.float(), dim=-1))
         if use_head:
-            logits.append(towers.head(features.float()))
+            logits.append(head(features.float()))
     embedded = torch.cat(vectors)
     if use_head:
         scores = torch.cat(logits)
@@ -358,17 +386,17 @@ def _validate(
         counts = [len(p) for p in data.prompts]
         words = encoder.encode_texts([s for p in data.prompts for s in p])
         means = torch.stack([group.mean(0) for group in words.split(counts)])
-        pair = "image-text" if "image-text" in towers.log_scale else next(iter(towers.log_scale))
+        spoken = [pair for pair in ("image-text", "image-caption") if pair in towers.log_scale]
+        pair = spoken[0] if spoken else next(iter(towers.log_scale))
         scores = towers.log_scale[pair].exp() * embedded @ F.normalize(means, dim=-1).T
-    towers.load_state_dict(kept)
     probabilities = scores.softmax(1).cpu().numpy()
     names = [str(i) for i in range(data.classes)]
-    figures = classification_metrics(labels, probabilities, names)
-    found = retrieval_metrics(embedded.cpu().numpy(), labels)
+    found = classification_metrics(labels, probabilities, names)
+    retrieved = retrieval_metrics(embedded.cpu().numpy(), labels)
     return {
-        "accuracy": float(figures["accuracy"]),
-        "macro_f1": float(figures["macro_f1"]),
-        "map": float(found["map"]),
+        "accuracy": float(found["accuracy"]),
+        "macro_f1": float(found["macro_f1"]),
+        "map": float(retrieved["map"]),
     }
 
 
