@@ -22,6 +22,7 @@ __all__ = [
     "class_caption",
     "class_prompts",
     "describe",
+    "field_words",
     "flip_caption",
 ]
 
@@ -99,6 +100,17 @@ def describe(morphology: Morphology) -> str:
             continue
         clauses.append(_grade(value, words))
     return sentence(subject, [words for words in clauses if words])
+
+
+def field_words(field: str, value: Any) -> str:
+    """Return the words of `describe` for one graded field, such as "a faint inner ring"; "" where it has none."""
+    if field in _GRADES:
+        return _grade(value, _GRADES[field])
+    if field == "bulge":
+        return _grade(value, _BULGE)
+    if field == "bulge_shape":
+        return "no bulge" if value == "none" else f"a {value} bulge"
+    return ""
 
 
 def _subject(morphology: Morphology) -> str:

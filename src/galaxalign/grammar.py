@@ -6,9 +6,12 @@ import re
 
 import numpy as np
 
-__all__ = ["flip_caption", "join_noun_phrases", "sentence", "with_article"]
+__all__ = ["PARTICIPLES", "flip_caption", "join_noun_phrases", "listed", "sentence", "with_article"]
 
 _OPENINGS = ("{}", "a picture of {}", "an image of {}")
+
+PARTICIPLES = ("seen ", "merging ", "crossed ")
+"""How words begin that follow the subject without "with"."""
 
 # Words that begin with the sound of a vowel: an unbarred, an S0, an S-shaped; but a unique, a one-armed.
 _VOWEL_SOUND = re.compile(r"(?!(?i:uni(?![dmn])|eu|one\b|us[eu])|U\b)[AEIOUaeiou]|[FHLMNRSX](?![A-Za-z])")
@@ -43,19 +46,20 @@ def sentence(subject: str, clauses: list[str], rng: np.random.Generator | None =
     subject : str
         Noun phrase without article.
     clauses : list of str
-        Noun phrases; those that begin with "seen" follow the subject, those with "no" come last.
+        Noun phrases; those that begin with a participle ("seen", "merging", "crossed") follow the subject, those with
+        "no" come last.
     rng : numpy.random.Generator, optional
         Varies the opening and the verb.
     """
-    seen = [words for words in clauses if words.removeprefix("possibly ").startswith("seen ")]
+    seen = [words for words in clauses if words.removeprefix("possibly ").startswith(PARTICIPLES)]
     lacks = [words for words in clauses if words.startswith("no ")]
     has = [words for words in clauses if words not in seen and words not in lacks]
     opening = _OPENINGS[0] if rng is None else _OPENINGS[rng.integers(len(_OPENINGS))]
-    text = " ".join([opening.format(with_article(subject)), *seen])
+    text = opening.format(with_article(subject)) + (f" {listed(seen, 'and')}" if seen else "")
     # "Seen at a low inclination that has" would give the inclination a bar.
-    verb = ", with" if seen else " with" if rng is None or rng.random() < 0.6 else " that has"
+    verb = ", with" if seen or " that " in subject else " with" if rng is None or rng.random() < 0.6 else " that has"
     if has:
-        text += f"{verb} {_listed(has, 'and')}"
+        text += f"{verb} {listed(has, 'and')}"
     if lacks:
         text += f"{', but' if has else verb} {_absences(lacks)}"
     return text[0].upper() + text[1:] + "."
@@ -87,8 +91,9 @@ def _absences(lacks: list[str]) -> str:
     clear = [words.removeprefix("no clear ") for words in lacks if words.startswith("no clear ")]
     plain = [words.removeprefix("no ") for words in lacks if not words.startswith("no clear ")]
     groups = [(plain, "no "), (clear, "no clear ")]
-    return " and ".join(start + _listed(items, "or") for items, start in groups if items)
+    return " and ".join(start + listed(items, "or") for items, start in groups if items)
 
 
-def _listed(items: list[str], conjunction: str) -> str:
+def listed(items: list[str], conjunction: str) -> str:
+    """Return "a, b and c"."""
     return f"{', '.join(items[:-1])} {conjunction} {items[-1]}" if len(items) > 1 else items[0]

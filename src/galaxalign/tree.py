@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,12 @@ class Answer:
     share_column : str
         Published column that holds the share of *all* volunteers who came by this answer, such as Kaggle's
         ``"Class1.1"``; "" where there is none.
+    words : tuple of str
+        What it adds to a sentence on a galaxy, the first for people, the others for variety: noun phrases that can
+        follow "with" ("a small bulge", "no bar") or participles ("merging with another galaxy"). Without them the
+        words come from the morphology; of what has neither, nothing is said.
+    subjects : tuple of str
+        Noun phrases without article that name what is seen, where the morphology does not: ``"elliptical galaxy"``.
     """
 
     name: str
@@ -44,6 +50,13 @@ class Answer:
     morphology: Morphology = Morphology()  # noqa: RUF009 (frozen, therefore safe to share)
     leads_to: str = ""
     share_column: str = ""
+    words: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+    @cached_property
+    def fixes(self) -> dict[str, Any]:
+        """The Morphology fields that this answer fixes, by name."""
+        return self.morphology.known()
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,42 @@ class DecisionTree:
             )
         return tuple(order)
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Which question has a name."""
+        return {question.name: index for index, question in enumerate(self.questions)}
+
+    @cached_property
+    def needs(self) -> tuple[frozenset[int], ...]:
+        """For each question, the answers (columns) without which nobody comes to it, on whatever way."""
+        owner = [index for index, part in enumerate(self.slices) for _ in range(part.stop - part.start)]
+        needs = [frozenset[int]()] * len(self.questions)
+        for index in self.order[1:]:
+            ways = [needs[owner[column]] | {column} for column in self.parents[index]]
+            needs[index] = frozenset.intersection(*ways)
+        return tuple(needs)
+
+    @cached_property
+    def kin(self) -> tuple[tuple[int, ...], ...]:
+        """For each answer, those of its question that say the same of the galaxy, but perhaps of its mirror image.
+
+        Votes for clockwise and for anticlockwise arms are both votes for a spiral.
+        """
+        looks = [replace(answer.morphology, handedness=None) for answer in self.answers]
+        return tuple(
+            tuple(
+                other
+                for other in range(part.start, part.stop)
+                if other == column
+                or (
+                    looks[other] == looks[column] != Morphology()
+                    and self.answers[other].leads_to == self.answers[column].leads_to
+                )
+            )
+            for part in self.slices
+            for column in range(part.start, part.stop)
+        )
+
     def asked(self, fractions: ArrayLike) -> NDArray[np.float64]:
         """Return the probability that a volunteer came to each question: the product of the fractions on the way.
 
@@ -187,18 +236,25 @@ class DecisionTree:
         ----------
         fractions : array_like, shape (A,)
             A question that nobody was asked (all NaN or 0) ends the path.
+
+        Notes
+        -----
+        Answers that differ in the handedness alone (`kin`) are counted together before they are compared.
         """
-        given = np.nan_to_num(np.asarray(fractions, dtype=np.float64))
-        places = {question.name: part for question, part in zip(self.questions, self.slices, strict=True)}
+        given = np.nan_to_num(np.asarray(fractions, dtype=np.float64)).tolist()
         found: list[int] = []
         name = self.questions[0].name
         while name:
-            part = places[name]
-            if not given[part].any():
+            part = self.slices[self.places[name]]
+            if not any(given[part]):
                 break
-            found.append(part.start + int(given[part].argmax()))
+            found.append(self.favourite(given, part))
             name = self.answers[found[-1]].leads_to
         return found
+
+    def favourite(self, given: Sequence[float], part: slice) -> int:
+        """Return the answer (column) of a question that most gave, of `kin` the most frequent; no NaN allowed."""
+        return max(range(part.start, part.stop), key=lambda c: (sum(given[k] for k in self.kin[c]), given[c], -c))
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return the questions as JSON-able values with the keys of the TOML files."""
@@ -218,7 +274,7 @@ class DecisionTree:
 
 
 QUESTION_KEYS = ("name", "text", "answers")
-_ANSWER_KEYS = ("name", "title", "phrases", "morphology", "leads_to", "share_column")
+_ANSWER_KEYS = ("name", "title", "phrases", "morphology", "leads_to", "share_column", "words", "subjects")
 
 
 def _question(table: TomlTable) -> Question:
@@ -237,6 +293,8 @@ def _answer(table: TomlTable) -> Answer:
         morphology=morphology_from_table(table),
         leads_to=table.text("leads_to", ""),
         share_column=table.text("share_column", ""),
+        words=table.texts("words", ()),
+        subjects=table.texts("subjects", ()),
     )
 
 
@@ -248,4 +306,6 @@ def _answer_to_dict(answer: Answer) -> Mapping[str, Any]:
         "morphology": answer.morphology.known(),
         "leads_to": answer.leads_to,
         "share_column": answer.share_column,
+        "words": list(answer.words),
+        "subjects": list(answer.subjects),
     }
