@@ -170,7 +170,7 @@ def test_supervised_training_leaves_a_linear_head(tiny_clip):
 
     half = (0.5, 0.5, 0.5)
     tower = VisionEncoder(tiny_clip.visual.trunk, name="t", preprocessing=tiny_clip.preprocessing, mean=half, std=half)
-    stage = {"name": "ce", "pairs": {"image-label": 1}, "epochs": 6, "lr_trunk": 3e-3, "lr_head": 1e-2}
+    stage = {"name": "ce", "pairs": {"image-label": 1}, "epochs": 10, "lr_trunk": 3e-3, "lr_head": 1e-2}
     result = fit(tower, recipe(stage=[stage]), survey())
     assert result.head.shape == (3, tower.dimension + 1)
     assert result.history[-1]["accuracy"] > 0.9

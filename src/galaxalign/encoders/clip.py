@@ -124,7 +124,8 @@ class ClipEncoder:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return unit vectors (N, D); each distinct sentence is encoded once."""
-        distinct = list(dict.fromkeys(texts))
+        # Sentences of like length stand together, so that little is spent on padding.
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
         if not distinct:
             return torch.zeros(0, self.dimension, device=self.device)
         chunks = [

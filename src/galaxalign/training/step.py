@@ -105,7 +105,7 @@ def applicable(stage: Stage, data: TrainingData) -> dict[str, float]:
 
     Where there are neither votes nor attributes to make captions of, the prompts of the class take their place.
     """
-    pairs: dict[str, float] = {**stage.pairs}
+    pairs: dict[str, float] = {str(pair): weight for pair, weight in stage.pairs.items()}
     if "image-caption" in pairs and data.captioner is None:
         pairs["image-text"] = pairs.pop("image-caption") + pairs.get("image-text", 0.0)
     return pairs
@@ -186,24 +186,25 @@ def step_losses(
     with fast:
         features = towers.visual(encoder.normalize(torch.cat(views)))
     features = features.float()
+    symbols: list[tuple[Tensor, Tensor] | None] = [None] * len(present)
+    if stage.uses("symbol"):
+        drawn = []
+        for index in present:
+            data = sources[index]
+            seen = None if data.kinds is None else data.kinds[batches[index].rows]
+            drawn.append(_draw_symbols(data, seen, recipe, size, generator, device))
+        tower = towers.visual if towers.symbol is None else towers.symbol
+        with fast, statistics.active() if statistics is not None else nullcontext():
+            vectors = tower(encoder.normalize(torch.cat([pixels for pixels, _ in drawn])))
+        split = F.normalize(vectors.float(), dim=-1).split([len(labels) for _, labels in drawn])
+        symbols = [(part, labels) for part, (_, labels) in zip(split, drawn, strict=True)]
     total = torch.zeros((), device=device)
     told: dict[str, list[tuple[float, int]]] = {}
     parts = features.split([len(batches[index].rows) for index in present])
     n = len(features)
-    for index, own, flipped in zip(present, parts, flips, strict=True):
+    for index, own, flipped, symbol in zip(present, parts, flips, symbols, strict=True):
         losses = _source_losses(
-            encoder,
-            towers,
-            index,
-            sources[index],
-            epochs[index],
-            batches[index],
-            own,
-            flipped,
-            recipe,
-            stage,
-            statistics,
-            generator,
+            towers, index, sources[index], epochs[index], batches[index], own, flipped, symbol, stage, generator
         )
         weights = epochs[index].weights
         loss = sum((losses[pair] * weight for pair, weight in weights.items()), torch.zeros((), device=device))
@@ -214,7 +215,6 @@ def step_losses(
 
 
 def _source_losses(
-    encoder: Any,
     towers: Any,
     index: int,
     data: TrainingData,
@@ -222,9 +222,8 @@ def _source_losses(
     batch: Batch,
     features: Tensor,
     mirrored: NDArray[np.bool_],
-    recipe: Recipe,
+    symbols: tuple[Tensor, Tensor] | None,
     stage: Stage,
-    statistics: SymbolStatistics | None,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Return the loss of each pair for the galaxies of one catalogue."""
@@ -252,14 +251,8 @@ def _source_losses(
     kinds: dict[str, tuple[Tensor, Tensor]] = {"image": (image, y)}
     if any("text" in pair.split("-") for pair in pairs) and epoch.prompts is not None:
         kinds["text"] = epoch.prompts.draw(generator)
-    if any("symbol" in pair.split("-") for pair in pairs):
-        seen = None if data.kinds is None else data.kinds[batch.rows]
-        drawn, symbol_labels = _draw_symbols(data, seen, recipe, encoder.preprocessing.size, generator, device)
-        tower = towers.visual if towers.symbol is None else towers.symbol
-        fast = torch.autocast(device.type, torch.bfloat16, enabled=bf16_is_fast(device.type))
-        with fast, statistics.active() if statistics is not None else nullcontext():
-            vectors = tower(encoder.normalize(drawn))
-        kinds["symbol"] = (F.normalize(vectors.float(), dim=-1), symbol_labels)
+    if symbols is not None:
+        kinds["symbol"] = symbols
     for pair in pairs:
         if pair in losses:
             continue

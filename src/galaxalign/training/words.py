@@ -30,7 +30,8 @@ class _Sentences:
         self.vectors: Tensor | None = None
         self.tokens: Tensor | None = None
         if frozen:
-            self.vectors = encoder.encode_texts(list(numbers)).clone()
+            with encoder.autocast():
+                self.vectors = encoder.encode_texts(list(numbers)).clone()
         else:
             self.tokens = encoder.tokenize(list(numbers))
 
