@@ -125,7 +125,8 @@ def chain_for_store(
     if name.startswith("local-dir:") and saved_preprocessing(Path(name.removeprefix("local-dir:"))) is not None:
         return _preprocessing(name, given), dict(asked)
     options = {key: given.get(key, getattr(held, key)) for key in asked}
-    return replace(_preprocessing(name, dict(options)), size=_input_size(name) or held.size), options
+    said = {key: value for key, value in options.items() if value is not None}
+    return replace(_preprocessing(name, said), size=_input_size(name) or held.size), options
 
 
 def _input_size(name: str) -> int | None:
