@@ -354,7 +354,9 @@ def test_a_truncated_archive_is_one_sentence(published: Path) -> None:
     efigi(published)
     path = published / "efigi_png_gri-1.6.tgz"
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"efigi_png_gri-1\.6\.tgz is a truncated or damaged archive \(its end is missing"):
+    with pytest.raises(
+        InputError, match=r"efigi_png_gri-1\.6\.tgz is a truncated or damaged archive \(its end is missing"
+    ):
         converted("efigi", published)
 
 

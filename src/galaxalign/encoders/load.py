@@ -99,9 +99,7 @@ def load_encoder(
     )
 
 
-def chain_for_store(
-    name: str, held: Preprocessing, asked: Mapping[str, Any]
-) -> tuple[Preprocessing, dict[str, Any]]:
+def chain_for_store(name: str, held: Preprocessing, asked: Mapping[str, Any]) -> tuple[Preprocessing, dict[str, Any]]:
     """Return how an encoder is going to look at the pictures of a prepared store, without building it.
 
     Parameters
