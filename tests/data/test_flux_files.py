@@ -486,6 +486,8 @@ def test_remote_files_are_read_as_local_ones(tmp_path: Path, server: str) -> Non
     chain = Preprocessing(stretch=RAW.stretch, bands=("3", "2", "1"))
     named = Preprocessing(stretch=RAW.stretch, bands=("z", "r", "g"))
     paths = read_catalog(tmp_path / "c.csv").paths()
+    (tmp_path / "beside.csv").write_text("id_str,file_loc\nx,a.fits\n")
+    assert read_catalog(f"{server}/beside.csv").paths() == [paths[0]]
     pixels, statuses = load_images(paths, chain)
     assert statuses[:3] == [OK] * 3
     np.testing.assert_array_equal(pixels[0], prepare(tmp_path / "a.fits", chain))
