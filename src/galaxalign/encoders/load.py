@@ -129,11 +129,11 @@ def chain_for_store(name: str, held: Preprocessing, asked: Mapping[str, Any]) ->
 
 def _input_size(name: str) -> int | None:
     """Return the side in pixels that an encoder takes, None where only its weights tell."""
+    if name == "lite":
+        return Preprocessing().size
     import open_clip
     from timm import get_pretrained_cfg
 
-    if name == "lite":
-        return Preprocessing().size
     architecture = name.partition("@")[0].partition("/")[0]
     config = open_clip.get_model_config(architecture) if architecture in open_clip.list_models() else None
     if name.startswith("local-dir:"):
