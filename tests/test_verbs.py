@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
 from galaxalign.data.scan import CatalogScan
+from galaxalign.data.store import open_store
 from galaxalign.data.tables import read_table, write_table
 from galaxalign.data_verbs import prepare
 from galaxalign.encoders.folder import Model, load_model, save_model
@@ -345,3 +348,49 @@ def test_a_store_for_a_model_is_fit_to_classify_and_to_train_only_if_asked_for(s
     whole = prepare(catalog=survey, out=tmp_path / "whole", size=32)
     with pytest.raises(InputError, match=r"crop 1.0, 32 px.*\], but \[crop 0.8, 32 px.*\] is needed"):
         classify(catalog=whole, model=model)
+
+
+@pytest.fixture
+def plain(start):
+    """Return the same encoder as any open_clip model, which has no way of its own to look at pictures."""
+    (Path(start.removeprefix("local-dir:")) / "galaxalign.json").unlink()
+    return start
+
+
+def test_train_takes_the_preprocessing_of_a_store_where_none_is_given(survey, plain, tmp_path, capsys):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    common = {"recipe": recipe, "taxonomy": "galaxy_mnist", "encoder": plain}
+    chain = {"crop": 0.8, "stretch": "log", "bands": "3,2,1", "pixel_scale": 0.3}
+    store = prepare(catalog=survey, out=tmp_path / "store", size=32, for_training=True, **chain)
+    run = train(catalog=store, out=tmp_path / "run", **common)
+    assert f"as the store {store} was prepared: [crop 0.8, 32 px, stretch log" in capsys.readouterr().err
+    held = open_store(store).preprocessings["images.npy"]
+    assert load_model(run).encoder.preprocessing == held
+    # What is said may agree with the store, and the rest is still the store's.
+    train(catalog=store, out=tmp_path / "agreeing", crop="0.8", bands=["3", "2", "1"], **common)
+    assert load_model(tmp_path / "agreeing").encoder.preprocessing == held
+
+
+def test_a_store_that_does_not_fit_is_refused_before_anything_is_built(survey, trained, plain, tmp_path, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("the encoder was built for nothing")
+
+    store = prepare(catalog=survey, out=tmp_path / "store", size=32, crop=0.8)
+    small = prepare(catalog=survey, out=tmp_path / "small", size=24)
+    monkeypatch.setattr("galaxalign.training.run.load_encoder", never)
+    monkeypatch.setattr("galaxalign.verbs.load_model", never)
+    settings = {"catalog": store, "taxonomy": "galaxy_mnist", "encoder": plain, "out": tmp_path / "out"}
+    with pytest.raises(InputError, match=r"crop 0.8, 32 px.*\], but \[crop 0.5, 32 px.*leave --crop"):
+        train(**settings, crop=0.5)
+    with pytest.raises(InputError, match=r"but \[crop 0.8, 32 px, stretch none.*margin 1.25\].*--for-training"):
+        train(**settings)
+    for encoder, size in (("lite", 128), ("ViT-B-32/openai", 224), ("resnet18.a1_in1k", 224), (plain, 32)):
+        with pytest.raises(InputError, match=rf"crop 1.0, 24 px.*but \[crop 1.0, {size} px.*--size"):
+            train(**settings | {"catalog": small, "encoder": encoder})
+    with pytest.raises(InputError, match=r"crop 1.0, 24 px.*but \[crop 1.0, 32 px"):
+        train(**settings | {"catalog": small, "encoder": f"local-dir:{trained}"})
+    assert not (tmp_path / "out").exists()
+    for verb in (classify, evaluate, functools.partial(embed, out=tmp_path / "e.parquet")):
+        with pytest.raises(InputError, match=r"crop 1.0, 24 px.*but \[crop 1.0, 32 px"):
+            verb(catalog=small, model=trained)

@@ -74,7 +74,10 @@ app.add_typer(data_cli.app, name="data")
 
 Catalog = Annotated[
     str,
-    typer.Argument(metavar="CATALOG", help="CSV, Parquet, FITS, VOTable, HATS; folder or glob of images; or a store."),
+    typer.Argument(
+        metavar="CATALOG",
+        help="CSV, Parquet, FITS, VOTable (also s3://, https://), HATS; folder or glob of images; or a store.",
+    ),
 ]
 Columns = Annotated[
     dict | None,
@@ -127,7 +130,10 @@ def train(
     encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
     split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
     crop: Annotated[
-        str | None, typer.Option("--crop", help="Centred square to look at: 0.5 of the frame, 64px or 30arcsec.")
+        str | None,
+        typer.Option(
+            "--crop", help="Centred square to look at: 0.5 of the frame, 64px or 30arcsec. Of a store, its own."
+        ),
     ] = None,
     stretch: Annotated[
         str | None,

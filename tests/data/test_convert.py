@@ -19,6 +19,7 @@ from range_server import Site, serving
 
 import galaxalign
 from galaxalign.data import fetch as fetch_module
+from galaxalign.data.archives import extract, members
 from galaxalign.data.catalog import Catalog, read_catalog
 from galaxalign.data.convert import _READERS
 from galaxalign.data.pictures import load_pictures
@@ -354,8 +355,25 @@ def test_a_truncated_archive_is_one_sentence(published: Path) -> None:
     efigi(published)
     path = published / "efigi_png_gri-1.6.tgz"
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"efigi_png_gri-1\.6\.tgz is a truncated or damaged archive \(its end is missing"):
+    with pytest.raises(
+        InputError, match=r"efigi_png_gri-1\.6\.tgz is a truncated or damaged archive \(its end is missing"
+    ):
         converted("efigi", published)
+
+
+def test_a_zip_that_is_no_longer_whole_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", bytes(5000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:3000])
+    with pytest.raises(
+        InputError, match=r"a\.zip is a truncated or damaged zip archive \(its end is .*; fetch it again$"
+    ):
+        members(path)
+    path.write_bytes(whole[:2000] + b"x" + whole[2001:])
+    with pytest.raises(InputError, match=r"damaged zip archive \(its bytes do not fit their checksum"):
+        extract(path, {"a.png": tmp_path / "out" / "a.png"})
 
 
 def test_a_missing_file_is_named_beside_those_there_are(published: Path) -> None:

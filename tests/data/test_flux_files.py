@@ -123,7 +123,7 @@ def test_several_images_of_one_size_are_never_read_as_the_first_alone(tmp_path: 
 
 
 def test_weights_and_masks_beside_an_image_are_no_bands(tmp_path: Path) -> None:
-    beside = [fits.ImageHDU(cube(1)[0] * 0 + 1, name=name) for name in ("ERR", "DQ", "WHT")]
+    beside = [fits.ImageHDU(cube(1)[0] * 0 + 1, name=name) for name in ("ERR", "DQ", "WHT", "VAR_POISSON")]
     small = fits.ImageHDU(cube(1, 10, 12)[0], name="PREVIEW")
     hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(cube(1)[0], name="SCI"), *beside, small])
     hdus.writeto(tmp_path / "a.fits")
@@ -267,8 +267,8 @@ def spoilt() -> dict[str, tuple[np.ndarray, str]]:
         "all NaN": "blank: every pixel is NaN",
         "all the same": "blank: every pixel is 5",
         "saturated": OK,
-        "white": "overexposed over 100% of its pixels by the stretch linear:minimum=0,maximum=255: its flux (up to 1.01e+04)",
-        "dark": "shows nothing by the stretch linear:minimum=0,maximum=255, but one brightness of 0 of 255 to within 5: its",
+        "white": "overexposed over 100% of its pixels by the stretch linear:minimum=0,maximum=255: its flux",
+        "dark": "shows nothing by the stretch linear:minimum=0,maximum=255, but one brightness of 0 of 255",
         "swapped": "bytes of each number are in the wrong order",
     }
     return {kind: (kinds[kind] * 1, words[kind]) for kind in kinds}
@@ -300,9 +300,7 @@ def test_pixels_at_saturate_of_the_header_are_saturated(tmp_path: Path, kind: st
     data[10, 10:12] = (200, 250)
     expected = data.astype(np.uint8)
     expected[10, 10:12] = expected[data < 200].max()
-    np.testing.assert_array_equal(
-        decode(write(tmp_path / "a.fits", data, SATURATE=200), RAW)[::-1, :, 0], expected
-    )
+    np.testing.assert_array_equal(decode(write(tmp_path / "a.fits", data, SATURATE=200), RAW)[::-1, :, 0], expected)
     primary = fits.PrimaryHDU()
     primary.header["SATURATE"] = 200.0
     fits.HDUList([primary, fits.ImageHDU(data)]).writeto(tmp_path / "b.fits")
@@ -335,7 +333,9 @@ def test_flux_in_another_unit_is_noticed(tmp_path: Path, stretch: str, factor: f
             assert words in statuses[0]  # asinh shows a hundredth as dim, as it shows faint galaxies
 
 
-@pytest.mark.parametrize("stretch", ["lupton", "linear:minimum=0,maximum=1", "percentile", "percentile:upper=60", "log"])
+@pytest.mark.parametrize(
+    "stretch", ["lupton", "linear:minimum=0,maximum=1", "percentile", "percentile:upper=60", "log"]
+)
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_a_small_galaxy_on_much_sky_is_no_other_unit(tmp_path: Path, stretch: str, noise: float) -> None:
     np.save(tmp_path / "a.npy", galaxy(256, 1.5, peak=0.5, noise=noise))
@@ -409,8 +409,8 @@ def bad_files(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 BAD = """checksum|truncated|header alone|truncated gzip|gzip of text|truncated .fz|no data|a table|no such extension
-extension of a table|missing|four axes|small|HDF5 alone|other keys|no such row|row below 0|labels|no row|truncated HDF5|no HDF5
-missing HDF5|objects|complex|truncated array|unknown protocol""".replace("\n", "|").split("|")
+extension of a table|missing|four axes|small|HDF5 alone|other keys|no such row|row below 0|labels|no row
+truncated HDF5|no HDF5|missing HDF5|objects|complex|truncated array|unknown protocol""".replace("\n", "|").split("|")
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -486,6 +486,8 @@ def test_remote_files_are_read_as_local_ones(tmp_path: Path, server: str) -> Non
     chain = Preprocessing(stretch=RAW.stretch, bands=("3", "2", "1"))
     named = Preprocessing(stretch=RAW.stretch, bands=("z", "r", "g"))
     paths = read_catalog(tmp_path / "c.csv").paths()
+    (tmp_path / "beside.csv").write_text("id_str,file_loc\nx,a.fits\n")
+    assert read_catalog(f"{server}/beside.csv").paths() == [paths[0]]
     pixels, statuses = load_images(paths, chain)
     assert statuses[:3] == [OK] * 3
     np.testing.assert_array_equal(pixels[0], prepare(tmp_path / "a.fits", chain))
@@ -502,6 +504,7 @@ def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_missing_package_for_s3_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(
         InputError, match=r"s3://bucket/a.jpg needs s3fs; install it with: pip install 'galaxalign\[s3\]'"
     ):

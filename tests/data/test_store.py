@@ -69,6 +69,27 @@ def test_its_pictures_are_those_that_decoding_gives(catalog: Catalog, tmp_path: 
         assert [status for _, _, each in streamed for status in each] == statuses
 
 
+@pytest.mark.parametrize("name", ["store.json", "catalog.parquet", "failed.parquet"])
+def test_a_store_that_lost_a_file_is_no_folder_of_images(catalog: Catalog, tmp_path: Path, name: str) -> None:
+    prepare_store(catalog, tmp_path / "store", PREPROCESSING)
+    (tmp_path / "store" / name).unlink()
+    said = rf"store was a prepared store and has lost its {name}; .* galaxalign data prepare CATALOG --out .*store$"
+    with pytest.raises(InputError, match=said):
+        load_pictures(read_catalog(tmp_path / "store"), PREPROCESSING)
+
+
+def test_the_array_of_a_store_alone_is_no_image(catalog: Catalog, tmp_path: Path) -> None:
+    prepare_store(catalog, tmp_path / "store", PREPROCESSING)
+    for name in ("store.json", "catalog.parquet", "failed.parquet"):
+        (tmp_path / "store" / name).unlink()
+    with pytest.raises(InputError, match="has lost its store.json"):
+        read_catalog(tmp_path / "store")
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    np.save(folder / "images.npy", np.zeros((9, 9)))  # a galaxy may be called so
+    assert read_catalog(folder).ids == ["images"]
+
+
 def test_numpy_alone_reads_a_store(catalog: Catalog, tmp_path: Path) -> None:
     prepare_store(catalog, tmp_path / "store", PREPROCESSING)
     images = np.load(tmp_path / "store" / "images.npy", mmap_mode="r")

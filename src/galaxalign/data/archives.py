@@ -27,9 +27,7 @@ def _said(path: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         kind = "zip archive" if _begins(path, b"PK") else "archive"
-        raise InputError(
-            f"{path} is a truncated or damaged {kind} ({_reason(error)}); fetch it again"
-        ) from error
+        raise InputError(f"{path} is a truncated or damaged {kind} ({_reason(error)}); fetch it again") from error
     except FileNotFoundError:
         raise InputError(f"there is no archive at {path}") from None
 

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from galaxalign.data.locations import Place
 from galaxalign.errors import InputError
 
-__all__ = ["MAX_PIXELS", "SMALLEST", "Planes", "bands_first", "check_size", "is_npy", "is_tiff", "read_hdf5", "read_npy", "read_tiff"]
+__all__ = [
+    "MAX_PIXELS",
+    "SMALLEST",
+    "Planes",
+    "bands_first",
+    "check_size",
+    "is_npy",
+    "is_tiff",
+    "read_hdf5",
+    "read_npy",
+    "read_tiff",
+]
 
 MAX_PIXELS = 80_000_000
 """Images with more pixels are refused from their header alone, before a byte of them is decoded.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
 from galaxalign.data.hats import is_hats, open_hats
 from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
 from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
-from galaxalign.data.locations import Location, located, pattern_rows, without_suffix
+from galaxalign.data.locations import Location, is_remote, local_copy, located, pattern_rows, without_suffix
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.reader import TableFile, open_table
 from galaxalign.data.tables import read_table, write_table
@@ -39,9 +40,11 @@ __all__ = [
     "TABLE_SUFFIXES",
     "Catalog",
     "as_catalog",
+    "beside",
     "catalog_file",
     "catalog_rows",
     "check_output",
+    "copied_catalog",
     "lost",
     "order_digest",
     "read_catalog",
@@ -71,8 +74,8 @@ class Catalog:
         The columns as in the file, except that the known ones (`id_str`, `file_loc`, `label`, `ra`,
         `dec`) have these very names, ids, images and labels are text ("" where missing), and positions are
         in degrees. Rows are numbered from 0. Not to be changed in place.
-    root : Path
-        The folder that `file_loc` is relative to.
+    root : path
+        The folder that `file_loc` is relative to; the address of one for a remote catalogue.
     source : str
         A short name: that of the file, or of its folder where the file is called "catalog".
     fingerprint : str
@@ -84,7 +87,7 @@ class Catalog:
     """
 
     table: pd.DataFrame
-    root: Path
+    root: Location
     source: str
     fingerprint: str
     store: Path | None = None
@@ -153,6 +156,8 @@ def read_catalog(
     source : path
         A table (.csv, .csv.gz, .parquet, .fits, .vot), the directory of a HATS catalogue or collection, a folder
         of images (its sub-folders are not searched), a glob such as "cutouts/**/*.jpg", or a prepared store.
+        A table may be remote ("s3://survey/catalog.parquet"): it is copied for as long as this process runs, and
+        its images are looked for beside it.
         The id of a bare image is its name without suffix.
     require : sequence of str
         Columns that must be there. Where `id_str` is not among them and absent, the ids are the numbers
@@ -177,6 +182,10 @@ def read_catalog(
         duplicated or missing ids, ids that lost digits because they were stored as floats, or positions in a
         unit that is none of angle.
     """
+    if is_remote(source):
+        with copied_catalog(str(source)) as copy:
+            copied = read_catalog(copy, require=require, columns=columns, quiet=quiet)
+        return beside(copied, str(source))
     path = Path(source)
     if (path / STORE_FILE).is_file():
         return _store_catalog(path, require)
@@ -202,6 +211,23 @@ def read_catalog(
         f"there is no catalogue at {source}; give a table ({', '.join(TABLE_SUFFIXES)}), "
         "a HATS catalogue, a folder of images or a glob such as 'images/*.jpg'"
     )
+
+
+@contextmanager
+def copied_catalog(address: str) -> Iterator[Path]:
+    """Copy a remote table here; errors about the copy name the address."""
+    if "{" in address or glob.has_magic(address.partition("?")[0]):
+        raise InputError(f"{address} is a pattern of remote files; write their addresses as file_loc of a table")
+    copy = local_copy(address)
+    try:
+        yield copy
+    except InputError as error:
+        raise InputError(str(error).replace(str(copy), address)) from error
+
+
+def beside(catalog: Catalog, address: str) -> Catalog:
+    """Return the copy of a remote catalogue with its images beside the original."""
+    return replace(catalog, root=address.rpartition("/")[0], source=short_name(Path(address)))
 
 
 def as_catalog(

@@ -20,11 +20,12 @@ __all__ = ["is_fits", "read_fits"]
 _FITS = b"SIMPLE  ="
 _GZIP = b"\x1f\x8b"
 
-# What lies beside an image, with its size, and is no band: weights, errors, masks, exposure.
-_BESIDE = frozenset(
-    "BACKGROUND BKG CON CTX DQ ERR ERROR EXP EXPOSURE FLAG FLAGS INVVAR IVAR MASK MODEL PSF RMS SAMP SIGMA SKY STAT STD "
-    "TIME UNCERT VAR VARIANCE VAR_FLAT VAR_POISSON VAR_RNOISE WEIGHT WGT WHT WT".split()
-)
+# What lies beside an image, with its size, and is no band: errors and variances, weights and exposure, masks. What
+# follows "_" does not count, as in VAR_POISSON.
+_ERRORS = {"ERR", "ERROR", "RMS", "SIGMA", "STD", "VAR", "VARIANCE", "INVVAR", "IVAR", "STAT", "UNCERT"}
+_WEIGHTS = {"WHT", "WEIGHT", "WGT", "CON", "CTX", "EXP", "EXPOSURE", "SAMP", "TIME"}
+_MASKS = {"DQ", "MASK", "FLAG", "FLAGS"}
+_BESIDE = _ERRORS | _WEIGHTS | _MASKS
 
 # Filters of warnings belong to the process, not to a thread.
 _WARNINGS = threading.Lock()
@@ -105,7 +106,9 @@ def _check_alone(hdu: Any, hdus: Any, place: Place) -> None:
     alike = [
         (number, other.name)
         for number, other in enumerate(hdus)
-        if _has_image(other) and other.shape == hdu.shape and (other is hdu or other.name.upper() not in _BESIDE)
+        if _has_image(other)
+        and other.shape == hdu.shape
+        and (other is hdu or other.name.upper().partition("_")[0] not in _BESIDE)
     ]
     if len(alike) < 2:
         return

@@ -36,7 +36,14 @@ _SAMPLES = 277  # the tag of TIFF
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 # How Pillow, gzip, NumPy, astropy and HDF5 say that a file ends too early.
-_CUT = ("truncated", "end-of-stream", "could only read", "failed to read", "cannot reshape array", "Empty or corrupt FITS")
+_CUT = (
+    "truncated",
+    "end-of-stream",
+    "could only read",
+    "failed to read",
+    "cannot reshape array",
+    "Empty or corrupt FITS",
+)
 
 _PREFETCH = 2  # batches under way beyond the one that is being used
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from galaxalign.errors import InputError
 
@@ -14,6 +19,8 @@ __all__ = [
     "Location",
     "Place",
     "fetch",
+    "is_remote",
+    "local_copy",
     "locate",
     "located",
     "pattern_rows",
@@ -31,6 +38,7 @@ _EXTENSION = re.compile(r"(.+(?:\.fits?|\.fts|\.fz|\.gz))\[([^\[\]]+)\]", re.IGN
 _ROW = re.compile(r"(.+?)::(.+)\[(-?\d+)\]")
 _EXTRAS = {"s3": ("s3fs", "galaxalign[s3]"), "s3a": ("s3fs", "galaxalign[s3]")}
 _TRIES = 3
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,13 @@ class Place:
         return isinstance(self.file, str)
 
 
-def located(root: Path, file_loc: str) -> Location:
+def located(root: Location, file_loc: str) -> Location:
     """Return a catalogue's `file_loc` as a location: relative to `root` unless it is remote or empty."""
     if not file_loc.strip():
         return ""
-    return file_loc if _REMOTE.match(file_loc) else root / file_loc
+    if _REMOTE.match(file_loc):
+        return file_loc
+    return f"{root.rstrip('/')}/{file_loc}" if isinstance(root, str) else root / file_loc
 
 
 def resolved(location: Location) -> str:
@@ -102,6 +112,11 @@ def locate(location: Location) -> Place:
     return Place(file(name), name)
 
 
+def is_remote(location: Location) -> bool:
+    """Tell whether a location is an address such as "https://…" or "s3://…"."""
+    return isinstance(location, str) and _REMOTE.match(location) is not None
+
+
 def fetch(place: Place) -> bytes:
     """Return the bytes of something remote, through fsspec.
 
@@ -110,16 +125,33 @@ def fetch(place: Place) -> bytes:
     InputError
         There is no such thing, it cannot be reached, or the package for its kind of address is missing.
     """
+    missing = f"there is no image at {place.name}; check file_loc in the catalogue"
+    return _reach(str(place.file), lambda system, path: bytes(system.cat_file(path)), missing)
+
+
+def local_copy(address: str) -> Path:
+    """Return a copy of a remote file that goes with this process; errors are those of `fetch`."""
+    folder = Path(tempfile.mkdtemp(prefix="galaxalign-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = folder / address.rstrip("/").rpartition("/")[2]
+    missing = f"there is no catalogue at {address}; a remote one must be a table, so name the file"
+    _reach(address, lambda system, path: system.get_file(path, str(copy)), missing)
+    if not copy.is_file():
+        raise InputError(missing)
+    return copy
+
+
+def _reach(address: str, read: Callable[[Any, str], _T], missing: str) -> _T:
+    """Return what `read` makes of a remote file's system and path, trying again where the network fails."""
     import fsspec
 
-    address = str(place.file)
     scheme = address.partition("://")[0].lower()
     for attempt in range(_TRIES):
         try:
             system, path = fsspec.core.url_to_fs(address)
-            return bytes(system.cat_file(path))
+            return read(system, path)
         except FileNotFoundError:
-            raise InputError(f"there is no image at {place.name}; check file_loc in the catalogue") from None
+            raise InputError(missing) from None
         except ImportError:
             package, extra = _EXTRAS.get(scheme, (f"fsspec's package for {scheme}://", f"fsspec[{scheme}]"))
             raise InputError(f"{address} needs {package}; install it with: pip install '{extra}'") from None
@@ -130,6 +162,10 @@ def fetch(place: Place) -> bytes:
         except PermissionError:
             raise InputError(f"{address} may not be read; check your credentials for it") from None
         except Exception as error:  # each protocol has errors of its own; those of a network may pass
+            if type(error).__name__ == "NoCredentialsError":
+                raise InputError(
+                    f"{address} needs credentials; set those of AWS, or FSSPEC_S3_ANON=true for a public bucket"
+                ) from None
             if attempt == _TRIES - 1:
                 raise InputError(f"{address} cannot be fetched ({_reason(error)}); try again later") from error
             time.sleep(0.5 * 2**attempt)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxalign.data.catalog import Catalog, catalog_file, catalog_rows, read_catalog, short_name
+from galaxalign.data.catalog import (
+    Catalog,
+    beside,
+    catalog_file,
+    catalog_rows,
+    copied_catalog,
+    read_catalog,
+    short_name,
+)
 from galaxalign.data.hats import is_hats
 from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes, plain_strings
+from galaxalign.data.locations import is_remote
 from galaxalign.data.reader import PIECE
 from galaxalign.errors import InputError
 
@@ -86,6 +95,14 @@ def scan_catalog(
     InputError
         See `read_catalog`.
     """
+    if is_remote(source):
+        with copied_catalog(str(source)) as copy:
+            found = scan_catalog(copy, require=require, columns=columns, keep=keep, quiet=quiet)
+        return replace(
+            found,
+            source=short_name(Path(source)),
+            _pieces=lambda size: (beside(piece, str(source)) for piece in found.pieces(size)),
+        )
     path = Path(source)
     if not path.is_file() and not is_hats(path):
         whole = read_catalog(source, require=require, columns=columns, quiet=quiet)

@@ -99,9 +99,7 @@ def load_encoder(
     )
 
 
-def chain_for_store(
-    name: str, held: Preprocessing, asked: Mapping[str, Any]
-) -> tuple[Preprocessing, dict[str, Any]]:
+def chain_for_store(name: str, held: Preprocessing, asked: Mapping[str, Any]) -> tuple[Preprocessing, dict[str, Any]]:
     """Return how an encoder is going to look at the pictures of a prepared store, without building it.
 
     Parameters
@@ -125,16 +123,17 @@ def chain_for_store(
     if name.startswith("local-dir:") and saved_preprocessing(Path(name.removeprefix("local-dir:"))) is not None:
         return _preprocessing(name, given), dict(asked)
     options = {key: given.get(key, getattr(held, key)) for key in asked}
-    return replace(_preprocessing(name, dict(options)), size=_input_size(name) or held.size), options
+    said = {key: value for key, value in options.items() if value is not None}
+    return replace(_preprocessing(name, said), size=_input_size(name) or held.size), options
 
 
 def _input_size(name: str) -> int | None:
     """Return the side in pixels that an encoder takes, None where only its weights tell."""
+    if name == "lite":
+        return Preprocessing().size
     import open_clip
     from timm import get_pretrained_cfg
 
-    if name == "lite":
-        return Preprocessing().size
     architecture = name.partition("@")[0].partition("/")[0]
     config = open_clip.get_model_config(architecture) if architecture in open_clip.list_models() else None
     if name.startswith("local-dir:"):
