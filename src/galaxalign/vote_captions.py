@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from galaxalign.attributes import IN_DISC_PLANE
 from galaxalign.captions import field_words
-from galaxalign.grammar import PARTICIPLES, listed, sentence, with_article
+from galaxalign.grammar import PARTICIPLES, listed, sentence
 from galaxalign.morphology import Morphology
 from galaxalign.tree import Answer, DecisionTree
 
@@ -63,6 +63,8 @@ _WINDINGS = (
 # How sure it is what is seen: 2 plainly, 1 to most, 0 to some. Smooth is how a galaxy looks, the others are what it is.
 _STRENGTH = (("possible ",), ("probable ", "likely "), ("",))
 _LOOKS = (("may be {}", "might be {}"), ("looks {} to most", "seems {}"))
+# Where it is divided how much of it there is, but not whether.
+_PRESENT = {"bar": "a bar", "disturbance": "a disturbed shape"}
 _DEFAULT_WORDS = {"merger": "merging with another galaxy", "bar": "a bar", "irregularity": "an irregular shape"}
 _ARM_FIELDS = frozenset({"arms", "arm_strength", "winding", "handedness"})
 _NOT_IN_SMOOTH = _ARM_FIELDS | {"bar", "flocculence"}
@@ -428,8 +430,9 @@ def _arms(seen: _Seen, in_subject: bool, rng: np.random.Generator | None) -> tup
 
 def _clause(one: _Told, rng: np.random.Generator | None) -> tuple[str, int]:
     """Return what an answer adds to the sentence and the level at which it may be said."""
-    if one.level < 2 <= one.present and "bar" in one.answer.fixes:
-        return "a bar", 2
+    for field, words in _PRESENT.items():
+        if one.level < 2 <= one.present and field in one.answer.fixes:
+            return words, 2
     if one.answer.words:
         return _one_of(one.answer.words, rng), one.level
     for field, value in one.answer.fixes.items():
