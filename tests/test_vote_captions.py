@@ -21,7 +21,7 @@ TREES = {name: tree for name in taxonomy_names() if (tree := load_taxonomy(name)
 ZOO = TREES["galaxy_zoo_2"]
 
 
-ROUNDNESS = r"\bround\b(?! bulge)|\boval\b|elliptical|elongated|cigar"
+ROUNDNESS = r"\bround\b(?! bulge)|\boval\b|moderately elliptical|elongated|cigar"
 IN_DISC = r"\b(un)?barred\b|\bbar\b|spiral|\barms?\b"
 # Words that only the answers of these questions use; a galaxy may have heard of them from any of the questions.
 WORDS = {
@@ -65,7 +65,7 @@ def assert_grammatical(caption: str) -> None:
     assert caption[0].isupper()
     assert caption.endswith(".")
     assert caption.count(".") == 1
-    wrong = r"  |,\s*,|\bno no\b|\b[Aa] [aeio]|\b[Aa]n [^aeiou]|\b(possibly|perhaps) (possibly|perhaps)|with[ ,.]*$"
+    wrong = r"  |,\s*,|\bno no\b|\b[Aa] (?!one)[aeio]|\b[Aa]n [^aeiou]|\b(possibly|perhaps) (possibly|perhaps)|with[ ,.]*$"
     assert not re.search(wrong, caption.removesuffix(".")), caption
     assert not re.search(r"\b(\w+) \1\b|\bnan\b|None|\d|_|\bdisk\b", caption), caption
 
@@ -77,7 +77,7 @@ def assert_free_of_contradiction(caption: str) -> None:
     if re.search("boxy|rounded bulge|box-shaped", caption):
         assert edge_on, caption
     if re.search(ROUNDNESS, caption):
-        assert re.search(r"smooth|elliptical galaxy", caption), caption
+        assert "smooth" in caption, caption
     if "smooth" in caption:
         assert not re.search(rf"{IN_DISC}|bulge|edge-on", caption), caption
     for lack in lacks:
