@@ -62,6 +62,8 @@ def test_the_taxonomies_come_with_the_package():
         "galaxy_zoo_1",
         "galaxy_zoo_1_handed",
         "galaxy_zoo_2",
+        "gz_decals",
+        "gz_desi",
     )
 
 

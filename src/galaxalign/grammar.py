@@ -55,7 +55,9 @@ def sentence(subject: str, clauses: list[str], rng: np.random.Generator | None =
     lacks = [words for words in clauses if words.startswith("no ")]
     has = [words for words in clauses if words not in seen and words not in lacks]
     opening = _OPENINGS[0] if rng is None else _OPENINGS[rng.integers(len(_OPENINGS))]
-    text = opening.format(with_article(subject)) + (f" {listed(seen, 'and')}" if seen else "")
+    text = opening.format(with_article(subject))
+    if seen:
+        text += f"{',' if ' that ' in subject else ''} {listed(seen, 'and')}"
     # "Seen at a low inclination that has" would give the inclination a bar.
     verb = ", with" if seen or " that " in subject else " with" if rng is None or rng.random() < 0.6 else " that has"
     if has:

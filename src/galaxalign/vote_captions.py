@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from galaxalign.attributes import IN_DISC_PLANE
 from galaxalign.captions import field_words
-from galaxalign.grammar import PARTICIPLES, listed, sentence, with_article
+from galaxalign.grammar import PARTICIPLES, listed, sentence
 from galaxalign.morphology import Morphology
 from galaxalign.tree import Answer, DecisionTree
 
@@ -28,6 +28,7 @@ __all__ = [
     "PLAIN",
     "PLAIN_REACH",
     "PRIOR_VOTES",
+    "RIVAL",
     "posterior",
     "vote_caption",
     "vote_morphology",
@@ -45,6 +46,8 @@ LIKELY = 0.5
 """A less probable answer is left out of the sentence for people."""
 PRIOR_VOTES = 3.0
 """Votes that the prior is worth, spread evenly over the answers of a question."""
+RIVAL = 0.3
+"""Where it is open what is seen, another answer as probable as this is named, too."""
 ASSUMED_VOTERS = 20
 """Volunteers who saw a galaxy where the table does not say."""
 
@@ -63,6 +66,8 @@ _WINDINGS = (
 # How sure it is what is seen: 2 plainly, 1 to most, 0 to some. Smooth is how a galaxy looks, the others are what it is.
 _STRENGTH = (("possible ",), ("probable ", "likely "), ("",))
 _LOOKS = (("may be {}", "might be {}"), ("looks {} to most", "seems {}"))
+# Where it is divided how much of it there is, but not whether.
+_PRESENT = {"bar": "a bar", "disturbance": "a disturbed shape"}
 _DEFAULT_WORDS = {"merger": "merging with another galaxy", "bar": "a bar", "irregularity": "an irregular shape"}
 _ARM_FIELDS = frozenset({"arms", "arm_strength", "winding", "handedness"})
 _NOT_IN_SMOOTH = _ARM_FIELDS | {"bar", "flocculence"}
@@ -90,6 +95,7 @@ class _Told:
     present: int  # of "there is one", where the answer says how much of it there is
     levels: dict[str, int]  # of each field that the answer fixes
     own: dict[str, int]
+    rival: Answer | None  # another answer that is RIVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,7 @@ def _walk(
         needed = min((told[need].level for need in tree.needs[index]), default=2)
         one = _told(tree, index, column, given, count, needed, most, least=0 if rng is None else 1)
         # What the galaxy is, is said however divided the votes are.
-        if every or one.level or not index:
+        if every or one.level or one.present or not index:
             told[column] = one
     return list(told.values())
 
@@ -245,6 +251,7 @@ def _told(
         for field, value in answer.fixes.items()
     }
     graded = next((field for field, value in answer.fixes.items() if isinstance(value, float) and value >= 0.05), "")
+    second = max((other for other in others if other not in tree.kin[column]), key=given.__getitem__, default=column)
     present = [other for other in others if (tree.answers[other].fixes.get(graded) or 0.0) >= 0.05]
     return _Told(
         column,
@@ -255,6 +262,7 @@ def _told(
         present=capped(level(present)) if graded else 0,
         levels={field: capped(value) for field, value in own.items()},
         own=own,
+        rival=tree.answers[second] if posterior(given[second], count, len(others)) >= RIVAL else None,
     )
 
 
@@ -360,13 +368,19 @@ def _subject(told: list[_Told], seen: _Seen, rng: np.random.Generator | None) ->
         spoken |= more
     else:
         noun = "smooth galaxy" if form == "smooth" else "galaxy"
+    rival = first.rival.fixes.get("form") if first.rival and not strength and rng is None else None
+    if form == "featured" and rival == "smooth":
+        return "galaxy that looks like a disc to some and smooth to others", spoken
     if form != "smooth" or not noun.endswith(" galaxy"):
         return _one_of(_STRENGTH[strength], rng) + noun, spoken
     kind = noun.removesuffix(" galaxy")
     shape = _shape(seen, strength, rng)
     if strength == 2:
         return f"{kind}, {shape} galaxy" if shape else noun, spoken
-    return f"{shape} galaxy that {_one_of(_LOOKS[strength], rng).format(kind)}".strip(), spoken
+    looks = _one_of(_LOOKS[strength], rng).format(kind)
+    if rival == "featured":
+        looks = f"looks {kind} to some and like a disc to others"
+    return f"{shape} galaxy that {looks}".strip(), spoken
 
 
 def _disc(told: list[_Told], seen: _Seen, rng: np.random.Generator | None) -> tuple[str, frozenset[str]]:
@@ -388,7 +402,7 @@ def _shape(seen: _Seen, strength: int, rng: np.random.Generator | None) -> str:
     """Return the adjective for the outline of a smooth galaxy, "" where it is not known."""
     ratio, level = seen.values.get("axis_ratio"), max(seen.own.get("axis_ratio", 0), 0 if rng is None else 1)
     # One hedge in a noun phrase is enough.
-    if ratio is None or not level or (level, strength) == (1, 1) or not strength:
+    if ratio is None or not level or (level < 2 and strength < 2):
         return ""
     if rng is not None and rng.random() >= _MENTIONED["detail"]:
         return ""
@@ -428,8 +442,9 @@ def _arms(seen: _Seen, in_subject: bool, rng: np.random.Generator | None) -> tup
 
 def _clause(one: _Told, rng: np.random.Generator | None) -> tuple[str, int]:
     """Return what an answer adds to the sentence and the level at which it may be said."""
-    if one.level < 2 <= one.present and "bar" in one.answer.fixes:
-        return "a bar", 2
+    for field, words in _PRESENT.items():
+        if one.present > one.level and field in one.answer.fixes:
+            return words, one.present
     if one.answer.words:
         return _one_of(one.answer.words, rng), one.level
     for field, value in one.answer.fixes.items():
@@ -441,10 +456,12 @@ def _clause(one: _Told, rng: np.random.Generator | None) -> tuple[str, int]:
 
 
 def _hedged(clauses: list[str], hedge: str) -> str:
-    """Return "possibly merging with another galaxy and with a bar"."""
+    """Return "possibly seen edge-on and with a bulge" or "possibly with a bar and merging with another galaxy"."""
     verbs = [words for words in clauses if words.startswith(PARTICIPLES)]
     nouns = [words for words in clauses if words not in verbs]
-    return f"{hedge} " + listed([*verbs, *([f"with {listed(nouns, 'and')}"] if nouns else [])], "and")
+    views = [words for words in verbs if words.startswith("seen ")]
+    have = [f"with {listed(nouns, 'and')}"] if nouns else []
+    return f"{hedge} " + listed([*views, *have, *(words for words in verbs if words not in views)], "and")
 
 
 def _words_for(value: float, grades: Sequence[tuple[float, tuple[str, ...]]]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "count": ("_count", ""),
     "debiased": ("_debiased", "_debiased_fraction"),
 }
+_TOTALS = ("_total-votes", "_total")
 _VOTERS = ("total_classifications", "total_count", "nvote", "total_voters")
 
 
@@ -113,7 +114,7 @@ def read_votes(table: pd.DataFrame, tree: DecisionTree, *, kind: str | None = No
     table : DataFrame
         Columns ``<question>_<answer><suffix>`` in any case, the suffix ``_weighted_fraction``, ``_fraction``,
         ``_count`` (or none) or ``_debiased``; or the tree's own columns of shares (Kaggle's ``Class1.1``). Voters are
-        read from the counts, ``<question>_total-votes``, or the number of volunteers who saw the galaxy
+        read from the counts, ``<question>_total-votes`` (or ``_total``), or the number of volunteers who saw the galaxy
         (``total_classifications``) times the probability that they came to the question.
     tree : DecisionTree
     kind : str, optional
@@ -170,9 +171,12 @@ def vote_labels(taxonomy: Taxonomy, votes: Votes) -> NDArray[np.int64]:
     rules = [frozenset(galaxy_class.when) for galaxy_class in taxonomy.classes]
     if not any(rules):
         raise InputError(f"taxonomy {taxonomy.name} does not say which votes make a class")
+    # Where a survey asks for the rotation and the taxonomy does not, either answer makes the class.
+    looks = [answer.morphology for answer in votes.tree.answers]
+    alike = [[k for k in kin if k == c or looks[k] == looks[c]] for c, kin in enumerate(votes.tree.kin)]
     labels = np.full(len(votes), -1, np.int64)
     for row, (fractions, _) in enumerate(votes):
-        taken = {votes.tree.stems[column] for column in votes.tree.path(fractions)}
+        taken = {votes.tree.stems[same] for column in votes.tree.path(fractions) for same in alike[column]}
         labels[row] = next((index for index, rule in enumerate(rules) if rule and rule <= taken), -1)
     return labels
 
@@ -226,7 +230,8 @@ def _voters(
         counts = table[[columns[name] for name in names]].apply(pd.to_numeric).to_numpy(np.float64)
     if counts is not None:
         return np.stack([np.nansum(counts[:, part], axis=1) for part in tree.slices], axis=1)
-    totals = [f"{question.name}_total-votes".lower() for question in tree.questions]
-    if all(name in columns for name in totals):
-        return table[[columns[name] for name in totals]].apply(pd.to_numeric).to_numpy(np.float64)
+    for suffix in _TOTALS:
+        totals = [f"{question.name}{suffix}".lower() for question in tree.questions]
+        if all(name in columns for name in totals):
+            return table[[columns[name] for name in totals]].apply(pd.to_numeric).to_numpy(np.float64)
     return None
