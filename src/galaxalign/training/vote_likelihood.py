@@ -50,7 +50,7 @@ def vote_log_likelihood(concentrations: Tensor, counts: Tensor, slices: Sequence
     """
     if concentrations.shape != counts.shape or counts.ndim != 2:
         raise ValueError(
-            f"concentrations of shape {tuple(concentrations.shape)} and counts of shape {tuple(counts.shape)} do not fit"
+            f"concentrations of shape {tuple(concentrations.shape)} do not fit counts of shape {tuple(counts.shape)}"
         )
     if not bool((torch.isfinite(counts) & (counts >= 0)).all()):
         raise ValueError("a count of votes is negative or not finite")
