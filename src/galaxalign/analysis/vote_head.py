@@ -207,12 +207,12 @@ def fit_vote_head(
         def closure(optimizer: torch.optim.Optimizer = optimizer, penalty: float = penalty) -> Tensor:
             optimizer.zero_grad()
             value = loss(inputs, counts) + penalty * weights.pow(2).sum()
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             return value
 
         least = float("inf")
         for _ in range(_ROUNDS):
-            optimizer.step(closure)  # type: ignore[no-untyped-call]
+            optimizer.step(closure)
             with torch.no_grad():
                 value = float(loss(seen, checks))
             if value >= least:
@@ -234,7 +234,9 @@ def fit_vote_head(
     )
 
 
-def zero_shot_votes(tree: DecisionTree, encode_texts: Callable[[Sequence[str]], Tensor], logit_scale: float) -> VoteHead:
+def zero_shot_votes(
+    tree: DecisionTree, encode_texts: Callable[[Sequence[str]], Tensor], logit_scale: float
+) -> VoteHead:
     """Return the head by words alone: of each question a softmax over the prompts of its answers.
 
     Its fractions are how well the words fit, not what volunteers were seen to say: without votes nothing is calibrated.
@@ -277,8 +279,8 @@ def calibrate_votes(head: VoteHead, embeddings: NDArray[Any], votes: Votes, *, v
 def vote_columns(tree: DecisionTree, fractions: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     """Return the columns of a table of expected votes, each of shape (N,).
 
-    By question: ``<question>_asked``, the probability that a volunteer comes to it, and ``<question>_<answer>_fraction``
-    of those asked. No fraction is blanked: Galaxy Zoo DECaLS, too, publishes all of them beside the proportion of
+    By question: ``<question>_asked``, the probability that a volunteer comes to it, and
+    ``<question>_<answer>_fraction`` of those asked. No fraction is blanked: Galaxy Zoo DECaLS, too, publishes all of them beside the proportion of
     volunteers asked, and suggests to use a question where that is above 0.5.
 
     Parameters
