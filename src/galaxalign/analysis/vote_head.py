@@ -280,8 +280,8 @@ def vote_columns(tree: DecisionTree, fractions: NDArray[Any]) -> dict[str, NDArr
     """Return the columns of a table of expected votes, each of shape (N,).
 
     By question: ``<question>_asked``, the probability that a volunteer comes to it, and
-    ``<question>_<answer>_fraction`` of those asked. No fraction is blanked: Galaxy Zoo DECaLS, too, publishes all of them beside the proportion of
-    volunteers asked, and suggests to use a question where that is above 0.5.
+    ``<question>_<answer>_fraction`` of those asked. No fraction is blanked: Galaxy Zoo DECaLS, too, publishes all of
+    them beside the proportion of volunteers asked, and suggests to use a question where that is above 0.5.
 
     Parameters
     ----------
