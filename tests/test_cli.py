@@ -33,6 +33,7 @@ VERBS = (
     "classify",
     "evaluate",
     "embed",
+    "fit_votes",
     "search",
     "project",
     "symbols",
@@ -156,7 +157,7 @@ def test_command_and_function_have_the_same_arguments_and_defaults(verb: str) ->
     group = typer.main.get_command(cli.app)
     command = {
         max(parameter.opts, key=len).lstrip("-").replace("-", "_"): parameter.default
-        for parameter in group.commands[verb].params  # type: ignore[attr-defined]
+        for parameter in group.commands[verb.replace("_", "-")].params  # type: ignore[attr-defined]
     }
     kinds = {p.kind for p in inspect.signature(getattr(galaxalign, verb)).parameters.values()}
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}

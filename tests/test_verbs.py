@@ -15,6 +15,7 @@ from PIL import Image
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.encode import prompt_prototypes
+from galaxalign.analysis.vote_head import vote_columns
 from galaxalign.data.scan import CatalogScan
 from galaxalign.data.store import open_store
 from galaxalign.data.tables import read_table, write_table
@@ -25,6 +26,8 @@ from galaxalign.splitting import split
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.run import train
 from galaxalign.verbs import classify, embed, evaluate, project, search
+from galaxalign.vote_fitting import fit_votes
+from galaxalign.votes import read_votes
 
 NAMES = load_taxonomy("galaxy_mnist").class_names
 RECIPE = """
@@ -394,3 +397,74 @@ def test_a_store_that_does_not_fit_is_refused_before_anything_is_built(survey, t
     for verb in (classify, evaluate, functools.partial(embed, out=tmp_path / "e.parquet")):
         with pytest.raises(InputError, match=r"crop 1.0, 24 px.*but \[crop 1.0, 32 px"):
             verb(catalog=small, model=trained)
+
+
+def voted(survey):
+    """Write the votes of twenty volunteers beside the survey: bright galaxies are smooth, dark ones are not."""
+    table = pd.read_csv(survey, dtype={"id_str": str})
+    tree = load_taxonomy("galaxy_zoo_2").tree
+    for stem in tree.stems:
+        table[f"{stem}_fraction"] = 0.0
+    smooth = np.array([0.1, 0.2, 0.8, 0.9])[np.arange(len(table)) % 4]
+    table["t01_smooth_or_features_a01_smooth_fraction"] = smooth
+    table["t01_smooth_or_features_a02_features_or_disk_fraction"] = 1 - smooth
+    for stem in (
+        "t07_rounded_a16_completely_round",
+        "t06_odd_a15_no",
+        "t02_edgeon_a04_yes",
+        "t09_bulge_shape_a27_no_bulge",
+    ):
+        table[f"{stem}_fraction"] = 1.0
+    table["total_classifications"] = 20
+    path = survey.with_name("votes.csv")
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_a_model_learns_votes_keeps_them_in_its_folder_and_writes_them(voted, start, tmp_path, capsys):
+    model = start.removeprefix("local-dir:")
+    folder = fit_votes(catalog=voted, model=model, taxonomy="galaxy_zoo_2", out=tmp_path / "voting")
+    assert "as fraction" in capsys.readouterr().err
+    loaded, tree = load_model(folder), load_taxonomy("galaxy_zoo_2").tree
+    assert loaded.votes.tree == tree
+    assert loaded.votes.settings["catalog"] == "votes"
+    assert (folder / "README.md").read_text().count("## Votes") == 1
+    table = classify(catalog=voted, model=folder, votes=True, out=tmp_path / "votes.fits")
+    assert "head fitted on the votes" in capsys.readouterr().err
+    table = read_table(table)
+    columns = [name for name in table if name.endswith(("_asked", "_fraction"))]
+    assert columns == list(vote_columns(tree, np.zeros((1, len(tree.stems)))))
+    good = table[table["status"] == "ok"]
+    assert good["t01_smooth_or_features_asked"].to_numpy() == pytest.approx(1)
+    fractions = good[[f"{stem}_fraction" for stem in tree.stems]].to_numpy(np.float64)
+    np.testing.assert_allclose(good["t07_rounded_asked"], tree.asked(fractions)[:, 6], rtol=1e-5)
+    assert table.loc[table["status"] != "ok", columns].isna().all(axis=None)
+    # what is written is read as votes again
+    again = read_votes(good, tree)
+    np.testing.assert_allclose(again.fractions, fractions, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "fits", "vot"])
+def test_columns_of_votes_keep_the_names_of_the_tree_in_every_kind_of_table(suffix, tmp_path):
+    names = ["smooth-or-featured_asked", "smooth-or-featured_smooth_fraction", "spiral-arm-count_more-than-4_fraction"]
+    table = pd.DataFrame({name: np.array([0.25, np.nan], np.float32) for name in names})
+    write_table(table, tmp_path / f"votes.{suffix}")
+    assert list(read_table(tmp_path / f"votes.{suffix}").columns) == names
+
+
+def test_votes_by_words_where_the_model_has_no_head_for_the_tree(survey, start, capsys):
+    model = start.removeprefix("local-dir:")
+    table = classify(catalog=survey, model=model, taxonomy="galaxy_zoo_2", votes=True)
+    assert "words alone, not calibrated" in capsys.readouterr().err
+    assert table["t03_bar_a06_bar_fraction"].notna().sum() == 80
+    with pytest.raises(InputError, match="galaxy_mnist is no decision tree"):
+        classify(catalog=survey, model=model, votes=True)
+    assert not any(name.endswith("_asked") for name in classify(catalog=survey, model=model))
+
+
+def test_a_head_is_fitted_on_votes_only(survey, voted, start, tmp_path):
+    model = start.removeprefix("local-dir:")
+    with pytest.raises(InputError, match="galaxy_mnist is no decision tree"):
+        fit_votes(catalog=voted, model=model, out=tmp_path / "a")
+    with pytest.raises(InputError, match="has no votes"):
+        fit_votes(catalog=survey, model=model, taxonomy="galaxy_zoo_2", out=tmp_path / "a")

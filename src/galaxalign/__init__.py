@@ -18,6 +18,7 @@ _HOME = {
     "classify": "galaxalign.verbs",
     "evaluate": "galaxalign.verbs",
     "embed": "galaxalign.verbs",
+    "fit_votes": "galaxalign.vote_fitting",
     "search": "galaxalign.verbs",
     "project": "galaxalign.verbs",
     "symbols": "galaxalign.verbs",

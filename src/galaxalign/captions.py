@@ -15,8 +15,10 @@ from galaxalign.attributes import IN_DISC_PLANE, Reading, attribute_morphology, 
 from galaxalign.grammar import flip_caption, join_noun_phrases, sentence, with_article
 from galaxalign.morphology import Morphology
 from galaxalign.taxonomy import GalaxyClass, Taxonomy
+from galaxalign.tree import Answer
 
 __all__ = [
+    "answer_prompts",
     "attribute_caption",
     "attribute_morphology",
     "class_caption",
@@ -53,8 +55,16 @@ def class_caption(galaxy_class: GalaxyClass) -> str:
 
 def class_prompts(galaxy_class: GalaxyClass) -> tuple[str, ...]:
     """Return every phrase of a class in every template; the first is `class_caption`."""
-    phrases = [with_article(phrase) for phrase in galaxy_class.phrases]
-    return tuple(template.format(phrase) for phrase in phrases for template in _PROMPTS)
+    return _prompts(galaxy_class.phrases)
+
+
+def answer_prompts(answer: Answer) -> tuple[str, ...]:
+    """Return every phrase of an answer of a decision tree in every template."""
+    return _prompts(answer.phrases)
+
+
+def _prompts(phrases: Sequence[str]) -> tuple[str, ...]:
+    return tuple(template.format(with_article(phrase)) for phrase in phrases for template in _PROMPTS)
 
 
 # --- a Morphology ----------------------------------------------------------------------------------------

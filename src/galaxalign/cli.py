@@ -207,6 +207,9 @@ def classify(
     *,
     model: Model,
     taxonomy: OtherTaxonomy = None,
+    votes: Annotated[
+        bool, typer.Option("--votes", help="Also the fraction of volunteers expected to give each answer.")
+    ] = False,
     columns: Columns = None,
     out: Annotated[
         Path | None,
@@ -217,7 +220,14 @@ def classify(
 ) -> None:
     """Say what each galaxy is, and how sure that is."""
     answer = galaxalign.classify(
-        catalog=catalog, model=model, taxonomy=taxonomy, columns=columns, out=out, device=device, quiet=quiet
+        catalog=catalog,
+        model=model,
+        taxonomy=taxonomy,
+        votes=votes,
+        columns=columns,
+        out=out,
+        device=device,
+        quiet=quiet,
     )
     if out is None:
         console.print_predictions(answer)
@@ -274,6 +284,50 @@ def embed(
         ["galaxalign", "search", str(path), "--text", "a barred spiral galaxy"],
         ["galaxalign", "project", str(path), "--out", "map.parquet"],
     )
+
+
+@app.command()
+def fit_votes(
+    catalog: Catalog,
+    *,
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the model with the head; may be that of --model.")],
+    taxonomy: Annotated[
+        str | None, typer.Option("--taxonomy", help="Decision tree, name or TOML file; the model's own by default.")
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Saved split; that of the model, or a new one, if left out.")
+    ] = None,
+    voters: Annotated[
+        float | None, typer.Option("--voters", help="Volunteers per galaxy, where the catalogue does not say.")
+    ] = None,
+    columns: Columns = None,
+    radius: Radius = "60arcsec",
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Fit although the split has one galaxy in two parts.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Teach a model how volunteers vote on your survey; its towers stay as they are."""
+    folder = galaxalign.fit_votes(
+        catalog=catalog,
+        model=model,
+        out=out,
+        taxonomy=taxonomy,
+        split=split,
+        voters=voters,
+        columns=columns,
+        radius=radius,
+        allow_leaks=allow_leaks,
+        seed=seed,
+        device=device,
+        quiet=quiet,
+    )
+    print(f"The model with a head for votes is in {folder}.")
+    again = [catalog, *_columns_again(columns), "--model", str(folder)]
+    _try_next(["galaxalign", "classify", *again, "--votes", "--out", "votes.parquet"])
 
 
 @app.command()

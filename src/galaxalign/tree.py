@@ -122,6 +122,11 @@ class DecisionTree:
         """All answers, in the order of `stems`."""
         return tuple(answer for question in self.questions for answer in question.answers)
 
+    @property
+    def handed(self) -> bool:
+        """Whether an answer depends on the handedness, so that a mirrored image has other votes."""
+        return any(answer.morphology.handedness for answer in self.answers)
+
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """Which columns belong to each question."""

@@ -16,6 +16,7 @@ from galaxalign.analysis.encode import encode_array, encode_catalog, prompt_prot
 from galaxalign.analysis.projection import map_figure
 from galaxalign.analysis.projection import project as project_vectors
 from galaxalign.analysis.search import Entry, search_vectors
+from galaxalign.analysis.vote_head import VoteHead, vote_columns, zero_shot_votes
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.images import prepare
@@ -49,6 +50,7 @@ def classify(
     catalog: str | Path,
     model: str | Path,
     taxonomy: str | Path | None = None,
+    votes: bool = False,
     columns: Columns = None,
     out: None = None,
     device: str | None = None,
@@ -60,6 +62,7 @@ def classify(
     catalog: str | Path,
     model: str | Path,
     taxonomy: str | Path | None = None,
+    votes: bool = False,
     columns: Columns = None,
     out: str | Path,
     device: str | None = None,
@@ -70,6 +73,7 @@ def classify(
     catalog: str | Path,
     model: str | Path,
     taxonomy: str | Path | None = None,
+    votes: bool = False,
     columns: Columns = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -84,6 +88,10 @@ def classify(
         Folder of a trained model.
     taxonomy : str or path, optional
         Classes other than the model's own are told apart by words alone, not calibrated.
+    votes : bool
+        Also give the fraction of volunteers expected to give each answer of a decision tree: that of `taxonomy`, by
+        default that of the model's own votes or taxonomy. By the model's head for that tree, by words alone where it
+        has none, see docs/votes.md.
     columns : mapping, optional
         What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     out : path, optional
@@ -94,8 +102,9 @@ def classify(
     Returns
     -------
     DataFrame, or Path with `out`
-        `id_str`, `label`, `probability_<class>` for each class, `status`; a picture that could not be read
-        has no label, and its status says why.
+        `id_str`, `label`, `probability_<class>` for each class, with `votes` `<question>_asked` and
+        `<question>_<answer>_fraction` by question, `status`; a picture that could not be read has no label, and its
+        status says why.
 
     Raises
     ------
@@ -107,20 +116,24 @@ def classify(
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
     loaded = _loaded(model, source.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
+    head = _vote_head(loaded, None if taxonomy is None else scheme) if votes else None
+    if head is not None:
+        note(f"fractions of volunteers expected: {head.about}", quiet=quiet)
     failed = 0
 
     def tables() -> Iterator[pd.DataFrame]:
         nonlocal failed
         with progress("looking", len(source), quiet=quiet) as done:
             for piece in source.pieces():
-                _, probabilities, statuses = _predict(loaded, piece, scheme, classifier, done)
+                vectors, probabilities, statuses = _predict(loaded, piece, scheme, classifier, done, head)
                 failed += sum(status != "ok" for status in statuses)
-                yield _predictions(piece.ids, probabilities, statuses, scheme)
+                yield _predictions(piece.ids, probabilities, statuses, scheme, _expected_votes(head, vectors, statuses))
 
     if out is None:
         answer: pd.DataFrame | Path = pd.concat(tables(), ignore_index=True)
     else:
-        with TableWriter(out, metadata=_origin(loaded, scheme, classifier)) as writer:
+        about = _origin(loaded, scheme, classifier) | ({} if head is None else {"votes": head.about})
+        with TableWriter(out, metadata=about) as writer:
             for table in tables():
                 writer.write(table)
         answer = writer.path
@@ -400,16 +413,20 @@ def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, Cl
         return scheme, learnt.classifier
     if not isinstance(model.encoder, ClipEncoder):
         raise InputError(f"{model.folder} knows no words, so it can classify by {model.taxonomy.name} only")
-    scale = float(model.encoder.model.logit_scale.detach().exp())  # type: ignore[operator]
     prompts = prompt_prototypes(model.encoder, scheme)
-    return scheme, zero_shot(scheme.class_names, prompts, logit_scale=scale)
+    return scheme, zero_shot(scheme.class_names, prompts, logit_scale=_logit_scale(model.encoder))
 
 
 def _predict(
-    model: Model, catalog: Catalog, scheme: Taxonomy, classifier: ClassifierChoice, done: Callable[[int], None]
+    model: Model,
+    catalog: Catalog,
+    scheme: Taxonomy,
+    classifier: ClassifierChoice,
+    done: Callable[[int], None],
+    head: VoteHead | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return vectors (N, D), probabilities (N, K) and statuses of a catalogue."""
-    mirror = not (model.taxonomy.handed or scheme.handed)
+    mirror = not (model.taxonomy.handed or scheme.handed or (head is not None and head.tree.handed))
     vectors = np.zeros((len(catalog), model.encoder.dimension), np.float32)
     statuses: list[str] = []
     for rows, part, found in encode_catalog(model.encoder, catalog, mirror=mirror):
@@ -419,17 +436,49 @@ def _predict(
     return vectors, classifier.predict_proba(vectors), statuses
 
 
+def _vote_head(model: Model, scheme: Taxonomy | None) -> VoteHead:
+    """Return what gives the votes of a taxonomy, or of the model's own tree."""
+    if scheme is None and model.votes is not None:
+        return model.votes
+    chosen = model.taxonomy if scheme is None else scheme
+    if chosen.tree is None:
+        raise InputError(f"{chosen.name} is no decision tree, so nobody voted; name one with --taxonomy galaxy_zoo_2")
+    if model.votes is not None and model.votes.tree.stems == chosen.tree.stems:
+        return model.votes
+    if not isinstance(model.encoder, ClipEncoder):
+        raise InputError(
+            f"{model.folder} knows no words and has no head for the votes of {chosen.name}; fit one with "
+            "galaxalign fit-votes"
+        )
+    return zero_shot_votes(chosen.tree, model.encoder.encode_texts, _logit_scale(model.encoder))
+
+
+def _logit_scale(encoder: ClipEncoder) -> float:
+    return float(encoder.model.logit_scale.detach().exp())  # type: ignore[operator]
+
+
+def _expected_votes(head: VoteHead | None, vectors: np.ndarray, statuses: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """Return the columns of expected votes, NaN where the image could not be read; none without a head."""
+    if head is None:
+        return {}
+    good = np.array([status == "ok" for status in statuses])
+    return vote_columns(head.tree, np.where(good[:, None], head.fractions(vectors), np.nan))
+
+
 def _predictions(
-    ids: Sequence[str], probabilities: np.ndarray, statuses: Sequence[str], scheme: Taxonomy
+    ids: Sequence[str],
+    probabilities: np.ndarray,
+    statuses: Sequence[str],
+    scheme: Taxonomy,
+    votes: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Return the table of predictions; without label and probabilities where the image could not be read."""
     good = np.array([status == "ok" for status in statuses])
     names = np.array(scheme.class_names, dtype=object)
-    table = pd.DataFrame({"id_str": ids, "label": np.where(good, names[probabilities.argmax(1)], "")})
+    table: dict[str, Any] = {"id_str": ids, "label": np.where(good, names[probabilities.argmax(1)], "")}
     for column, name in enumerate(scheme.class_names):
         table[f"probability_{name}"] = np.where(good, probabilities[:, column], np.nan).astype(np.float32)
-    table["status"] = statuses
-    return table
+    return pd.DataFrame(table | dict(votes) | {"status": statuses})
 
 
 def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> dict[str, str]:

@@ -125,11 +125,11 @@ def bootstrap_intervals(
     truth, scores = _checked(y_true, predictions)
     classes = _class_count(truth, scores)
     columns = _columns(truth, scores, classes)
-    point, draws = columns.sum(axis=0), _resampled_sums(columns, groups, n, seed)
+    point, draws = columns.sum(axis=0), resampled_sums(columns, groups, n, seed)
     intervals = {}
     for name in _SCALARS if scores.ndim == 2 else _SCALARS[:3]:
         values = _from_sums(name, draws, classes)
-        low, high = _percentiles(values)
+        low, high = percentiles(values)
         if name == "ece":
             excess = float(values.mean() - _from_sums(name, point, classes))
             low, high = max(0.0, low - excess), max(0.0, high - excess)
@@ -151,8 +151,8 @@ def bootstrap_mean(
     groups, n, seed
         As for `bootstrap_intervals`.
     """
-    draws = _resampled_sums(_mean_columns(values), groups, n, seed)
-    return _percentiles(_mean_from_sums(draws))
+    draws = resampled_sums(_mean_columns(values), groups, n, seed)
+    return percentiles(_mean_from_sums(draws))
 
 
 def paired_difference(
@@ -209,9 +209,9 @@ def paired_difference(
         raise ValueError(f"the methods have {len(first)} and {len(second)} rows; they must be the same galaxies")
     width = first.shape[1]
     both = np.concatenate([first, second], axis=1)
-    point, draws = both.sum(axis=0), _resampled_sums(both, groups, n, seed)
+    point, draws = both.sum(axis=0), resampled_sums(both, groups, n, seed)
     difference = value(point[:width]) - value(point[width:])
-    return float(difference), *_percentiles(value(draws[:, :width]) - value(draws[:, width:]))
+    return float(difference), *percentiles(value(draws[:, :width]) - value(draws[:, width:]))
 
 
 def evaluate_predictions(
@@ -359,7 +359,7 @@ def _mean_from_sums(sums: np.ndarray) -> np.ndarray:
     return np.where(count > 0, sums[..., 0] / np.maximum(count, 1), np.nan)
 
 
-def _resampled_sums(columns: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> np.ndarray:
+def resampled_sums(columns: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> np.ndarray:
     """Return the column sums (n, C) of n resamples with replacement of rows, or of groups of rows."""
     if groups is not None:
         _, member = np.unique(np.asarray(groups), return_inverse=True)
@@ -378,7 +378,7 @@ def _resampled_sums(columns: np.ndarray, groups: np.ndarray | None, n: int, seed
     return sums
 
 
-def _percentiles(values: np.ndarray) -> tuple[float, float]:
+def percentiles(values: np.ndarray) -> tuple[float, float]:
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 

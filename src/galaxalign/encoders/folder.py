@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from galaxalign.analysis.classifiers import ClassifierChoice
+from galaxalign.analysis.vote_head import VoteHead
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.clip import ClipEncoder, minilm_folder, quiet_transformers
 from galaxalign.encoders.cpu import tune_allocator
@@ -30,6 +31,7 @@ _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"
 _SYMBOLS = "symbol_encoder.safetensors"
 _CLASSIFIER = "classifier.safetensors"
+_VOTES = "votes.safetensors"
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -75,6 +77,8 @@ class Model:
         Where it was loaded from.
     also : dict of str to Task
         What it has learnt beside its own taxonomy, by the name of each.
+    votes : VoteHead, optional
+        Fitted on the votes of volunteers, on any decision tree; None where it was not.
     """
 
     encoder: ClipEncoder | VisionEncoder
@@ -84,6 +88,7 @@ class Model:
     settings: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     also: dict[str, Task] = field(default_factory=dict)
+    votes: VoteHead | None = None
 
     def task(self, taxonomy: Taxonomy | None = None) -> Task | None:
         """Return what the model has learnt of a taxonomy, by default its own; None where it has not."""
@@ -101,6 +106,10 @@ def _sha256(path: Path) -> str:
 def _digest(settings: dict[str, Any]) -> str:
     """Return the sha256 of the settings, however they are laid out."""
     return hashlib.sha256(json.dumps(json.loads(json.dumps(settings)), sort_keys=True).encode()).hexdigest()
+
+
+def _as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
 
 
 def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -165,7 +174,9 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             arrays |= {f"{prefix}{key}": value for key, value in task.classifier.arrays().items()}
             if task.symbols is not None:
                 arrays[f"{prefix}symbols"] = task.symbols
-        save_file({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, draft / _CLASSIFIER)
+        save_file(_as_tensors(arrays), draft / _CLASSIFIER)
+        if model.votes is not None:
+            save_file(_as_tensors(model.votes.arrays()), draft / _VOTES)
         (draft / "README.md").write_text(card)
         sums = {path.name: _sha256(path) for path in sorted(draft.iterdir()) if path.name != "README.md"}
         settings = {
@@ -177,12 +188,13 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
                 name: {"taxonomy": task.taxonomy.to_dict(), "classifier": task.classifier.to_dict()}
                 for name, task in model.also.items()
             },
+            **({} if model.votes is None else {"votes": model.votes.to_dict()}),
             **model.settings,
             "files": sums,
         }
         settings["sha256"] = _digest(settings)
         (draft / _SETTINGS).write_text(json.dumps(settings, indent=2))
-        for stale in (_WEIGHTS, _TRUNK, _SYMBOLS):
+        for stale in (_WEIGHTS, _TRUNK, _SYMBOLS, _VOTES):
             if stale not in sums:
                 (folder / stale).unlink(missing_ok=True)
         # the settings come last: a folder that has them is complete
@@ -227,6 +239,9 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     arrays = load_file(folder / _CLASSIFIER)
     classifier = ClassifierChoice.from_dict(settings.pop("classifier"), arrays)
     also = {name: _task(name, entry, arrays, str(path)) for name, entry in settings.pop("also").items()}
+    votes = None
+    if "votes" in settings:
+        votes = VoteHead.from_dict(settings.pop("votes"), load_file(folder / _VOTES))
     preprocessing = Preprocessing.from_dict(about["preprocessing"])
     common: dict[str, Any] = {
         "name": about["name"],
@@ -241,7 +256,7 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     else:
         trunk = create_timm(about["architecture"], read_weights(folder / _TRUNK), size=preprocessing.size)
         encoder = VisionEncoder(trunk, architecture=about["architecture"], **common)
-    return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder, also)
+    return Model(encoder, taxonomy, classifier, arrays.get("symbols"), settings, folder, also, votes)
 
 
 def _task(name: str, entry: dict[str, Any], arrays: dict[str, np.ndarray], source: str) -> Task:
