@@ -18,6 +18,7 @@ from galaxalign.analysis.projection import project as project_vectors
 from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
+from galaxalign.data.doubts import positions_unused
 from galaxalign.data.images import prepare
 from galaxalign.data.locations import locate, located, resolved
 from galaxalign.data.preprocessing import Preprocessing
@@ -104,6 +105,7 @@ def classify(
     if out is not None:
         check_output(out, suffixes=TABLE_SUFFIXES)
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(source.source, source.doubts, quiet)
     loaded = load_model(model, device=default_device(device))
     scheme, classifier = _classifier(loaded, taxonomy)
     failed = 0
@@ -168,6 +170,7 @@ def evaluate(
     if out is not None:
         check_output(out)
     whole = read_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(whole.source, positions_unused(whole), quiet)
     loaded = load_model(model, device=default_device(device))
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
@@ -239,6 +242,7 @@ def embed(
     """
     check_output(out, suffixes=(".parquet",))
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(source.source, source.doubts, quiet)
     loaded = load_model(model, device=default_device(device))
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
     mirror, failed = not loaded.taxonomy.handed, 0
@@ -375,6 +379,12 @@ def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
     scheme = load_taxonomy(taxonomy)
     check_output(out, suffixes=(".png", ".svg", ".pdf"))
     return symbol_sheet(scheme, out)
+
+
+def _note_doubts(source: str, doubts: Sequence[str], quiet: bool) -> None:
+    """Say what is wrong with positions; they are only carried along here, so it is no error."""
+    for doubt in doubts:
+        note(f"{source}: {doubt}", quiet=quiet)
 
 
 def _several(value: Any) -> list[Any]:

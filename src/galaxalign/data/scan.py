@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxalign.data.catalog import Catalog, catalog_file, catalog_rows, read_catalog, short_name
+from galaxalign.data.doubts import PositionLook, half_lacking, positions_unused
 from galaxalign.data.hats import is_hats
 from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes, plain_strings
 from galaxalign.data.reader import PIECE
@@ -34,12 +35,15 @@ class CatalogScan:
         Its short name, as `Catalog.source`.
     fingerprint : str
         As `Catalog.fingerprint`.
+    doubts : tuple of str
+        What is wrong with the positions, as `positions_unused`.
     """
 
     rows: int
     source: str
     fingerprint: str
     _pieces: Callable[[int], Iterator[Catalog]] = field(repr=False)
+    doubts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.rows
@@ -86,7 +90,8 @@ def scan_catalog(
     path = Path(source)
     if not path.is_file() and not is_hats(path):
         whole = read_catalog(source, require=require, columns=columns, quiet=quiet)
-        return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size))
+        doubts = tuple(positions_unused(whole))
+        return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size), doubts)
     where = str(path)
     file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
     wanted = [name for name in dict.fromkeys((*_COLUMNS, *keep)) if name in names]
@@ -100,12 +105,14 @@ def scan_catalog(
             yield catalog_rows(piece, where, units=units, first_row=first)
             first += len(piece)
 
-    rows, fingerprint = 0, Fingerprint(positions="id_str" not in names)
+    rows, fingerprint, look = 0, Fingerprint(positions="id_str" not in names), PositionLook()
     with IdHashes() as seen:
         for table in tables(PIECE):
             fingerprint.add(table)
             seen.add(plain_strings(table["id_str"]))
             rows += len(table)
+            if {"ra", "dec"} <= set(table):
+                look.add(table["ra"], table["dec"])
         suspects = seen.repeated()
     if not rows:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
@@ -117,6 +124,7 @@ def scan_catalog(
         short,
         digest,
         lambda size: (Catalog(table, file.path.parent, short, digest) for table in tables(size)),
+        (*half_lacking(names), *look.impossible(), *look.hours()),
     )
 
 

@@ -15,6 +15,7 @@ from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_p
 from galaxalign.captions import attribute_caption, class_prompts
 from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
+from galaxalign.data.doubts import lacking_note
 from galaxalign.data.pictures import load_pictures
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
@@ -129,7 +130,8 @@ def train(
     parts = _split(source, split, folder, seed, benchmarks, reach)
     if benchmarks:
         note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
-    for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
+    ways = "ids" if split is None else "ids and the groups of the split"
+    for line in (*lacking_note(source, ways), *refuse_leaks(source, parts, radius=reach, allow=allow_leaks)):
         note(line, quiet=quiet)
     parts.write(folder / "split.parquet")
     rows = {
