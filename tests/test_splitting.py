@@ -137,3 +137,12 @@ def test_a_missing_column_is_named_and_an_infinite_position_is_no_missing_one(tm
     result = run(infinite, "--out", tmp_path / "split.parquet")
     assert "ra = inf in row 2" in result.stderr
     assert "no position" not in result.stderr
+
+
+def test_empty_parts_are_said(tmp_path, capsys):
+    table = write(tmp_path / "t.csv", id_str=list("abcdefghij"))
+    for fractions, said in (((1, 0, 0), "no galaxy is in validation and test:"), ((0.8, 0, 0.2), "is in validation:")):
+        split(catalogs=[table], out=tmp_path / "s.parquet", fractions=fractions)
+        assert said in capsys.readouterr().err
+    split(catalogs=[table], out=tmp_path / "s.parquet")
+    assert "no galaxy" not in capsys.readouterr().err

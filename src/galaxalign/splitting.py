@@ -14,7 +14,7 @@ from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.doubts import lacking, lacking_note, sky_doubts
 from galaxalign.data.groups import positions
 from galaxalign.data.sky import arcsec
-from galaxalign.data.splits import Split, make_folds, make_split
+from galaxalign.data.splits import PARTS, Split, make_folds, make_split
 from galaxalign.progress import note, progress
 
 __all__ = ["appearance_marks", "appearance_pairs", "fold_paths", "split"]
@@ -102,6 +102,7 @@ def split(
     else:
         paths, made = fold_paths(out, folds), make_folds(*sources, folds=folds, **common)
     _note_crowds(made[0], quiet=quiet)
+    _note_empty(made[0], quiet=quiet)
     if benchmarks:
         note(made[0].excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
     for path, parts in zip(paths, made, strict=True):
@@ -121,6 +122,17 @@ def _note_crowds(parts: Split, *, quiet: bool) -> None:
         note(
             f"{sizes.iloc[0]} of {len(parts.table)} rows hang together (around {sizes.index[0]}) and are in one part; "
             "if they are not one galaxy or crowd, give a smaller --radius",
+            quiet=quiet,
+        )
+
+
+def _note_empty(parts: Split, *, quiet: bool) -> None:
+    """Say which parts have no galaxy."""
+    empty = [part for part in PARTS if not (parts.table["part"] == part).any()]
+    if empty:
+        note(
+            f"no galaxy is in {' and '.join(empty)}: train needs a train and a validation part, evaluate a test part; "
+            "give each a share with --fractions, or more galaxies",
             quiet=quiet,
         )
 
