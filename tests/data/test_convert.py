@@ -358,6 +358,14 @@ def test_a_truncated_archive_is_one_sentence(published: Path) -> None:
         converted("efigi", published)
 
 
+def test_what_is_no_archive_is_said_in_one_line(published: Path) -> None:
+    kaggle(published)
+    (published / "images_training_rev1.zip").write_bytes(b"<html>Sign in</html>")
+    with pytest.raises(InputError, match=r"rev1\.zip is .* \(it begins as no zip or tar file does\); fetch") as said:
+        converted("kaggle_galaxy_zoo", published)
+    assert "\n" not in str(said.value)
+
+
 def test_a_damaged_archive_leaves_no_empty_folder(published: Path) -> None:
     galaxy_zoo_2(published)
     path = published / "images_gz2.zip"

@@ -26,7 +26,10 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise InputError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+        # What tarfile says where it recognises nothing is a line for each compression that it tried.
+        unknown = isinstance(error, tarfile.ReadError) and "\n" in str(error)
+        reason = "it begins as no zip or tar file does" if unknown else " ".join(str(error).split())
+        raise InputError(f"{path} is truncated or damaged ({reason}); fetch it again") from error
     except FileNotFoundError:
         raise InputError(f"there is no archive at {path}") from None
 
