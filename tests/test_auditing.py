@@ -118,6 +118,23 @@ def test_what_could_not_be_looked_for_is_not_called_clean(tmp_path: Path) -> Non
     assert by_night.leaks > 0
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"ra": [1, 2, None]}, "there is ra but no column dec."),
+        ({"ra": [1, 2, None]}, "not compared by position (ra but no column dec)."),
+        ({"ra": [1, 2, None], "dec": [1, None, 2]}, "2 of 3 rows have no position"),
+        ({"ra": [1, np.inf, None], "dec": [1, 2, 2]}, "1 of 3 rows have no position"),
+        ({"x": [1, 2, 3]}, "not compared by position (no columns ra and dec)."),
+    ],
+)
+def test_rows_without_positions_are_counted_without_a_split(columns: dict, said: str, tmp_path: Path) -> None:
+    pd.DataFrame({"id_str": ["a", "b", "c"], **columns}).to_csv(tmp_path / "t.csv", index=False)
+    result = run(tmp_path / "t.csv")
+    assert result.exit_code == 0
+    assert said in result.stdout
+
+
 def test_another_catalogue_is_compared_by_id_place_and_picture(survey: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere" / "other.csv"
     other.parent.mkdir()

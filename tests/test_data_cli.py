@@ -113,3 +113,16 @@ def test_prepare_fails_where_nothing_can_be_read(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "none of the 2 images" in result.stderr
     assert "a.png" in result.stderr
+
+
+def test_convert_suggests_a_store_only_where_there_are_pictures(tmp_path: Path) -> None:
+    header = "OBJID,RA,DEC,P_EL,P_CW,P_ACW,P_EDGE,P_DK,P_MG"
+    row = "587727178986356823,00:00:00.41,-10:22:25.7,0.61,0.034,0.0,0.153,0.153,0.051"
+    (tmp_path / "GalaxyZoo1_DR_table2.csv").write_text(f"{header}\n{row}\n")
+    result = run("convert", "galaxy_zoo_1", "--from", tmp_path, "--out", tmp_path / "bare")
+    assert result.exit_code == 0, result.output
+    assert "It has no pictures." in result.stdout
+    assert "data prepare" not in result.stdout
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "587727178986356823.png")
+    result = run("convert", "galaxy_zoo_1", "--from", tmp_path, "--out", tmp_path / "pictured")
+    assert "galaxalign data prepare" in result.stdout

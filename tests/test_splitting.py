@@ -125,3 +125,24 @@ def test_a_table_without_positions_is_told_what_it_was_grouped_by(tmp_path, caps
     pd.DataFrame({"id_str": list("abcdefghij"), "RAJ2000": range(10), "DEJ2000": range(10)}).to_csv(path, index=False)
     split(catalogs=[path], out=tmp_path / "split.parquet")
     assert "no columns ra and dec, so galaxies are told by ids alone" in capsys.readouterr().err
+
+
+def test_a_missing_column_is_named_and_an_infinite_position_is_no_missing_one(tmp_path, capsys):
+    half = write(tmp_path / "half.csv", id_str=list("abcdefghij"), ra=range(10))
+    split(catalogs=[half], out=tmp_path / "split.parquet")
+    said = capsys.readouterr().err
+    assert "half has ra but no column dec, so galaxies are told by ids alone" in said
+    assert "no position" not in said
+    infinite = write(tmp_path / "infinite.csv", ra=[1, np.inf, 3], dec=[1, 2, 3])
+    result = run(infinite, "--out", tmp_path / "split.parquet")
+    assert "ra = inf in row 2" in result.stderr
+    assert "no position" not in result.stderr
+
+
+def test_empty_parts_are_said(tmp_path, capsys):
+    table = write(tmp_path / "t.csv", id_str=list("abcdefghij"))
+    for fractions, said in (((1, 0, 0), "no galaxy is in validation and test:"), ((0.8, 0, 0.2), "is in validation:")):
+        split(catalogs=[table], out=tmp_path / "s.parquet", fractions=fractions)
+        assert said in capsys.readouterr().err
+    split(catalogs=[table], out=tmp_path / "s.parquet")
+    assert "no galaxy" not in capsys.readouterr().err

@@ -115,6 +115,40 @@ def test_a_trained_model_classifies_its_test_part_and_says_what_it_could_not_rea
     assert (good["label"].to_numpy() == np.array(NAMES)[good[columns].to_numpy().argmax(1)]).all()
 
 
+def test_every_verb_says_what_is_wrong_with_positions(trained, survey, tmp_path, capsys):
+    table = pd.read_csv(survey, dtype={"id_str": str})
+    table["ra"], table["dec"] = np.linspace(0, 23, len(table)), np.linspace(-30, 60, len(table))
+    table.loc[5, "dec"] = np.inf
+    other = survey.with_name("placed.csv")
+    table.to_csv(other, index=False)
+    verbs = {
+        "classify": lambda catalog: classify(catalog=catalog, model=trained),
+        "embed": lambda catalog: embed(catalog=catalog, model=trained, out=tmp_path / "e.parquet"),
+        "evaluate": lambda catalog: evaluate(catalog=catalog, model=trained, part="train"),
+    }
+    for verb, do in verbs.items():
+        capsys.readouterr()
+        do(other)
+        said = capsys.readouterr().err
+        assert "placed: 1 of 83 rows have coordinates that no place on the sky has" in said, verb
+        assert "dec = inf in row 6" in said
+        assert said.count("looks like hours") == 1
+        assert "no position" not in said
+        do(survey)
+        assert "sky" not in capsys.readouterr().err
+    table.drop(columns="dec").to_csv(other, index=False)
+    for verb, do in verbs.items():
+        do(other)
+        assert "placed: there is ra but no column dec" in capsys.readouterr().err, verb
+
+
+def test_training_says_which_columns_of_positions_are_missing(survey, start, tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    common = {"recipe": tmp_path / "tiny.toml", "taxonomy": "galaxy_mnist", "encoder": start}
+    train(catalog=survey, out=tmp_path / "run", **common)
+    assert "survey has no columns ra and dec, so galaxies are told by ids alone" in capsys.readouterr().err
+
+
 def test_evaluation_takes_the_test_part_and_never_a_galaxy_it_was_trained_on(trained, survey, tmp_path, capsys):
     own = evaluate(catalog=survey, model=trained, out=tmp_path / "metrics.json")
     assert "test part" in capsys.readouterr().err

@@ -26,6 +26,7 @@ from galaxalign.data.audit import (
     split_groups,
 )
 from galaxalign.data.catalog import TABLE_SUFFIXES, check_output, read_catalog, write_table
+from galaxalign.data.doubts import lacking
 from galaxalign.data.locations import Location
 from galaxalign.data.picture_audit import check_pictures, same_pictures, survey_pictures
 from galaxalign.data.sky import arcsec
@@ -162,6 +163,8 @@ def audit(
         verdict = _no_leak(rows, reach, split, pictured=pictured, by_appearance=by_appearance, group=group)
     else:
         verdict = "No split was given, so leaks were not looked for."
+        if lack := lacking(source.table.columns):
+            verdict += f" Rows were not compared by position ({lack})."
     distances = _by_distance(near, reach) if near else []
     result = Audit(found, len(leaks), verdict[0].upper() + verdict[1:], distances)
     if out is not None:

@@ -98,11 +98,16 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Make a catalogue of the published files of a data set."""
+    from galaxalign.data.reader import open_table
+
     path = galaxalign.convert(name=name, from_=from_, out=out, quiet=quiet)
     print(f"The catalogue is {path}.")
     if (path.parent / "split.parquet").is_file():
         print(f"Its own division into training and test galaxies is {path.parent / 'split.parquet'}.")
-    print(f"Try next:\n  {shlex.join(['galaxalign', 'data', 'prepare', str(path), '--out', f'{name}-store'])}")
+    if "file_loc" in open_table(path).names:
+        print(f"Try next:\n  {shlex.join(['galaxalign', 'data', 'prepare', str(path), '--out', f'{name}-store'])}")
+    else:
+        print("It has no pictures. To classify, embed or train give --from their folder or archive, too.")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Any
 
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.convert import convert_survey
+from galaxalign.data.files import refuse_address
 from galaxalign.data.prepare import prepare_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.surveys import Survey, fetch_survey, find_survey, surveys
@@ -95,6 +96,8 @@ def convert(*, name: str, from_: str | Path | Sequence[str | Path], out: str | P
         if len(given) != 1:
             raise InputError(f"--from names {len(given)} data sets of Hugging Face; convert one at a time")
         return convert_hugging_face(str(given[0]), Path(out), quiet=quiet)
+    for source in given:
+        refuse_address(source, f"galaxalign data fetch {name} downloads the published files")
     return convert_survey(find_survey(name), [Path(path) for path in given], Path(out), quiet=quiet)
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from galaxalign.data.appearance import THRESHOLD, Signatures, look_alikes, signatures
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
+from galaxalign.data.doubts import lacking, lacking_note, sky_doubts
 from galaxalign.data.groups import positions
-from galaxalign.data.sky import arcsec, sky_doubts
-from galaxalign.data.splits import Split, make_folds, make_split
+from galaxalign.data.sky import arcsec
+from galaxalign.data.splits import PARTS, Split, make_folds, make_split
 from galaxalign.progress import note, progress
 
 __all__ = ["appearance_marks", "appearance_pairs", "fold_paths", "split"]
@@ -81,16 +82,12 @@ def split(
     required = ("id_str",) if len(catalogs) > 1 else ()
     sources = [read_catalog(path, require=required, columns=columns, quiet=quiet) for path in catalogs]
     benchmarks = [read_catalog(path, require=()) for path in exclude]
-    for source in sources:
-        if reach > 0 and not {"ra", "dec"} <= set(source.table.columns):
-            ways = "ids" + (f" and {group}" if group is not None else "") + (" and appearance" if by_appearance else "")
-            note(
-                f"{source.source} has no columns ra and dec, so galaxies are told by {ways} alone; name its positions "
-                "with --columns ra=...,dec=... if it has some",
-                quiet=quiet,
-            )
-    for source in (*sources, *benchmarks):
-        for doubt in sky_doubts(*positions(source)) if "ra" in source.table and reach > 0 else ():
+    ways = "ids" + (f" and {group}" if group is not None else "") + (" and appearance" if by_appearance else "")
+    for source in sources if reach > 0 else ():
+        for line in lacking_note(source, ways):
+            note(line, quiet=quiet)
+    for source in (*sources, *benchmarks) if reach > 0 else ():
+        for doubt in () if lacking(source.table.columns) else sky_doubts(*positions(source)):
             note(f"{source.source}: {doubt}", quiet=quiet)
     common: dict[str, Any] = {
         "seed": seed,
@@ -105,6 +102,7 @@ def split(
     else:
         paths, made = fold_paths(out, folds), make_folds(*sources, folds=folds, **common)
     _note_crowds(made[0], quiet=quiet)
+    _note_empty(made[0], quiet=quiet)
     if benchmarks:
         note(made[0].excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
     for path, parts in zip(paths, made, strict=True):
@@ -124,6 +122,17 @@ def _note_crowds(parts: Split, *, quiet: bool) -> None:
         note(
             f"{sizes.iloc[0]} of {len(parts.table)} rows hang together (around {sizes.index[0]}) and are in one part; "
             "if they are not one galaxy or crowd, give a smaller --radius",
+            quiet=quiet,
+        )
+
+
+def _note_empty(parts: Split, *, quiet: bool) -> None:
+    """Say which parts have no galaxy."""
+    empty = [part for part in PARTS if not (parts.table["part"] == part).any()]
+    if empty:
+        note(
+            f"no galaxy is in {' and '.join(empty)}: train needs a train and a validation part, evaluate a test part; "
+            "give each a share with --fractions, or more galaxies",
             quiet=quiet,
         )
 

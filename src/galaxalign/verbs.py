@@ -19,6 +19,7 @@ from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.analysis.vote_head import VoteHead, vote_columns, zero_shot_votes
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
+from galaxalign.data.doubts import positions_unused
 from galaxalign.data.images import prepare
 from galaxalign.data.locations import locate, located, resolved
 from galaxalign.data.pictures import check_store
@@ -114,6 +115,7 @@ def classify(
     if out is not None:
         check_output(out, suffixes=TABLE_SUFFIXES)
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(source.source, source.doubts, quiet)
     loaded = _loaded(model, source.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
     head = _vote_head(loaded, None if taxonomy is None else scheme) if votes else None
@@ -182,6 +184,7 @@ def evaluate(
     if out is not None:
         check_output(out)
     whole = read_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(whole.source, positions_unused(whole), quiet)
     loaded = _loaded(model, whole.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
@@ -253,6 +256,7 @@ def embed(
     """
     check_output(out, suffixes=(".parquet",))
     source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    _note_doubts(source.source, source.doubts, quiet)
     loaded = _loaded(model, source.store, device)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
     mirror, failed = not loaded.taxonomy.handed, 0
@@ -397,6 +401,12 @@ def _loaded(model: str | Path, store: Path | None, device: str | None) -> Model:
     if saved is not None:
         check_store(store, saved)
     return load_model(model, device=default_device(device))
+
+
+def _note_doubts(source: str, doubts: Sequence[str], quiet: bool) -> None:
+    """Say what is wrong with positions; they are only carried along here, so it is no error."""
+    for doubt in doubts:
+        note(f"{source}: {doubt}", quiet=quiet)
 
 
 def _several(value: Any) -> list[Any]:

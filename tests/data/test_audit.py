@@ -18,6 +18,7 @@ from galaxalign.data.audit import (
     sky_pairs_of,
 )
 from galaxalign.data.catalog import Catalog, as_catalog
+from galaxalign.data.doubts import sky_doubts
 from galaxalign.data.splits import make_split
 from galaxalign.errors import InputError
 
@@ -139,7 +140,7 @@ def test_impossible_and_doubtful_positions_are_findings_not_errors() -> None:
     found = check_positions(gather(catalog))
     assert found["id_str"].tolist() == ["s-1", "s-3", ""]
     assert found["detail"][0] == "ra = 400, dec = 0 in row 2 is no place on the sky, in degrees"
-    assert found["detail"][2] == "3 of 4 rows have no position and cannot be matched by it"
+    assert found["detail"][2] == "1 of 4 rows have no position and cannot be matched by it"
     assert len(sky_pairs_of(gather(catalog))) == 2, "the others are still compared"
 
 
@@ -186,6 +187,20 @@ def test_a_split_that_was_tampered_with_leaks_by_its_own_groups() -> None:
     split.table.loc[train, "part"] = "test"
     with pytest.raises(InputError, match=r"1 pairs of rows \(2 galaxies\).*same group of the split"):
         refuse_leaks(catalog, split)
+
+
+def test_a_split_grouped_by_wrong_positions_is_refused_once_they_are_right() -> None:
+    ra = np.repeat(np.arange(60) * 4.0, 2)
+    ids = [f"s-{row}" for row in range(120)]
+    table = pd.DataFrame({"id_str": ids, "ra": ra, "dec": np.tile([0, 20 / 3600], 60)})
+    hours = as_catalog(table.assign(ra=np.random.default_rng(0).permutation(ra) / 15), source="s", require=())
+    right = as_catalog(table, source="s", require=())
+    split = make_split(hours)
+    assert right.fingerprint == hours.fingerprint, "positions are no part of it"
+    assert refuse_leaks(hours, split) == [f"s: {said}" for said in sky_doubts(hours.table["ra"], hours.table["dec"])]
+    with pytest.raises(InputError, match=r"the split leaks: \d+ pairs of rows .* make it anew"):
+        refuse_leaks(right, split)
+    assert refuse_leaks(right, make_split(right)) == []
 
 
 def test_a_split_of_another_catalogue_is_refused() -> None:

@@ -24,6 +24,7 @@ from galaxalign.data.catalog import Catalog, read_catalog
 from galaxalign.data.convert import _READERS
 from galaxalign.data.pictures import load_pictures
 from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.published_votes import ANSWERS, check_votes
 from galaxalign.data.splits import read_split
 from galaxalign.data.surveys import find_survey, surveys
 from galaxalign.errors import InputError
@@ -81,21 +82,18 @@ def galaxy_mnist(folder: Path, size: int) -> None:
         plain.unlink()
 
 
-def votes(id_column: str, ids: list[object], ra: str = "ra", dec: str = "dec") -> pd.DataFrame:
+def votes(survey: str, id_column: str, ids: list[object], ra: str = "ra", dec: str = "dec") -> pd.DataFrame:
     n = len(ids)
     table = pd.DataFrame({id_column: ids, ra: np.linspace(0, 300, n), dec: np.linspace(-20, 50, n)})
-    table["smooth-or-featured_smooth"] = np.arange(n)
-    table["smooth-or-featured_smooth_fraction"] = np.linspace(0, 1, n)
-    return table
+    return table.assign(**{f"{answer}_fraction": np.linspace(0, 1, n) for answer in ANSWERS[survey]})
 
 
 SDSS = [587722981736120347 + row for row in range(6)]
 
 
 def galaxy_zoo_2(folder: Path) -> None:
-    table = pd.DataFrame({"dr7objid": SDSS, "ra": np.linspace(0, 9, 6), "dec": np.linspace(0, 9, 6)})
+    table = votes("galaxy_zoo_2", "dr7objid", SDSS)
     table["gz2_class"] = ["Er", "SBb", "Sc", "Ei", "A", "Sc?t"]
-    table["t01_smooth_or_features_a01_smooth_weighted_fraction"] = np.linspace(0, 1, 6)
     table.to_csv(folder / "gz2_hart16.csv.gz", index=False)
     mapping = pd.DataFrame({"objid": SDSS[::-1], "sample": "original", "asset_id": range(16, 10, -1)})
     mapping.to_csv(folder / "gz2_filename_mapping.csv", index=False)
@@ -105,14 +103,14 @@ def galaxy_zoo_2(folder: Path) -> None:
 
 def kaggle(folder: Path) -> None:
     ids = [100008, 100023, 100053]
-    table = pd.DataFrame({"GalaxyID": ids, "Class1.1": [0.38, 0.87, 0.1], "Class11.6": [0.0, 0.1, 0.2]})
+    table = pd.DataFrame({"GalaxyID": ids} | {answer: [0.38, 0.87, 0.1] for answer in ANSWERS["kaggle_galaxy_zoo"]})
     zipped(folder / "training_solutions_rev1.zip", {"training_solutions_rev1.csv": table.to_csv(index=False).encode()})
     zipped(folder / "images_training_rev1.zip", {f"images_training_rev1/{i}.jpg": picture() for i in ids})
 
 
 def gz_decals(folder: Path) -> None:
     names = ["J103438.28-005109.6", "J094651.40-010228.5", "J000000.80+004200.0"]
-    votes("iauname", names).to_parquet(folder / "gz_decals_volunteers_5.parquet")
+    votes("gz_decals", "iauname", names).to_parquet(folder / "gz_decals_volunteers_5.parquet")
     zipped(
         folder / "gz_decals_dr5_png_part1.zip",
         {f"gz_decals_dr5_png_part1/{n[:4]}/{n}.png": picture("PNG") for n in names},
@@ -120,24 +118,26 @@ def gz_decals(folder: Path) -> None:
 
 
 def gz_decals_1_2(folder: Path) -> None:
-    votes("iauname", ["J103438.28-005109.6"]).to_parquet(folder / "gz_decals_volunteers_1_and_2.parquet")
+    votes("gz_decals_1_2", "iauname", ["J103438.28-005109.6"]).to_parquet(
+        folder / "gz_decals_volunteers_1_and_2.parquet"
+    )
 
 
 def gz_desi(folder: Path) -> None:
-    core, more = votes("dr8_id", ["1_2", "1_3"]), votes("dr8_id", ["1_3", "9_9"])
+    core, more = votes("gz_desi", "dr8_id", ["1_2", "1_3"]), votes("gz_desi", "dr8_id", ["1_3", "9_9"])
     core.to_parquet(folder / "gz_desi_gzd8_volunteer_core_catalog.parquet")
     more.to_parquet(folder / "gz_desi_gzd8_volunteer_extended_catalog.parquet")
 
 
 def gz_hubble(folder: Path) -> None:
-    votes("zooniverse_id", ["AHZ2001smd", "AHZ100002j"], "RA", "DEC").to_csv(
+    votes("gz_hubble", "zooniverse_id", ["AHZ2001smd", "AHZ100002j"], "RA", "DEC").to_csv(
         folder / "gz_hubble_main.csv.gz", index=False
     )
     (folder / "AHZ2001smd.png").write_bytes(picture("PNG"))
 
 
 def gz_candels(folder: Path) -> None:
-    votes("ID", ["COS_9933", "UDS_21986"], "RA", "Dec").to_csv(
+    votes("gz_candels", "ID", ["COS_9933", "UDS_21986"], "RA", "Dec").to_csv(
         folder / "gz_candels_table_2_main_release.csv", index=False
     )
     tarred(folder / "candels_images.tar.gz", {f"{i}.jpg": picture() for i in ("COS_9933", "UDS_21986")})
@@ -376,6 +376,28 @@ def test_a_zip_that_is_no_longer_whole_is_one_sentence(tmp_path: Path) -> None:
         extract(path, {"a.png": tmp_path / "out" / "a.png"})
 
 
+def test_what_is_no_archive_is_said_in_one_line(published: Path) -> None:
+    kaggle(published)
+    (published / "images_training_rev1.zip").write_bytes(b"<html>Sign in</html>")
+    with pytest.raises(InputError, match=r"rev1\.zip is .* \(it begins as no zip or tar file does\); fetch") as said:
+        converted("kaggle_galaxy_zoo", published)
+    assert "\n" not in str(said.value)
+
+
+def test_a_damaged_archive_leaves_no_empty_folder(published: Path) -> None:
+    galaxy_zoo_2(published)
+    path = published / "images_gz2.zip"
+    with zipfile.ZipFile(path) as archive:
+        first = archive.getinfo("images/11.jpg")
+    damaged = bytearray(path.read_bytes())
+    middle = first.header_offset + 30 + len(first.filename) + first.file_size // 2
+    damaged[middle : middle + 20] = bytes(20)
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"images_gz2\.zip is a truncated or damaged"):
+        converted("galaxy_zoo_2", published)
+    assert not (published.parent / "galaxy_zoo_2").exists()
+
+
 def test_a_missing_file_is_named_beside_those_there_are(published: Path) -> None:
     galaxy_zoo_2(published)
     (published / "gz2_filename_mapping.csv").unlink()
@@ -384,9 +406,51 @@ def test_a_missing_file_is_named_beside_those_there_are(published: Path) -> None
 
 
 def test_a_table_of_another_kind_is_refused(published: Path) -> None:
-    votes("name", ["a"]).to_parquet(published / "gz_decals_volunteers_5.parquet")
+    votes("gz_decals", "name", ["a"]).to_parquet(published / "gz_decals_volunteers_5.parquet")
     with pytest.raises(InputError, match="no column iauname; its columns are name, ra, dec"):
         converted("gz_decals", published)
+
+
+VOTES = {
+    "kaggle_galaxy_zoo": "training_solutions_rev1.csv",
+    "galaxy_zoo_2": "gz2_hart16.csv.gz",
+    "gz_decals": "gz_decals_volunteers_5.parquet",
+    "gz_decals_1_2": "gz_decals_volunteers_1_and_2.parquet",
+    "gz_desi": "gz_desi_gzd8_volunteer_core_catalog.parquet",
+    "gz_hubble": "gz_hubble_main.csv.gz",
+    "gz_candels": "gz_candels_table_2_main_release.csv",
+}
+
+
+@pytest.mark.parametrize("name", VOTES)
+def test_missing_columns_of_votes_are_named(name: str, published: Path) -> None:
+    MADE[name](published)
+    path = published / VOTES[name]
+    if name == "kaggle_galaxy_zoo":
+        zipfile.ZipFile(published / "training_solutions_rev1.zip").extractall(published)
+    parquet = path.suffix == ".parquet"
+    table = pd.read_parquet(path) if parquet else pd.read_csv(path)
+    gone = ANSWERS[name][-3], ANSWERS[name][-1]
+    table = table.drop(columns=[column for column in table.columns if column.startswith(gone)])
+    (table.to_parquet if parquet else table.to_csv)(path, index=False)
+    with pytest.raises(InputError) as raised:
+        converted(name, published)
+    assert f"{path.name} lacks columns of the published table of {name}: {', '.join(gone)}; fetch" in str(raised.value)
+
+
+def test_many_missing_columns_are_counted(published: Path) -> None:
+    pd.DataFrame({"GalaxyID": [1], "Class1.1": [0.5]}).to_csv(published / "training_solutions_rev1.csv", index=False)
+    with pytest.raises(
+        InputError, match=r"Class1\.2, Class1\.3, Class2\.1, .* and 28 more; fetch it from https://www.kaggle"
+    ):
+        converted("kaggle_galaxy_zoo", published)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("table", ["gz2/catalog.csv", "gz2_stripe82/catalog.csv", "votes/gz2_stripe82_votes.csv.gz"])
+def test_real_votes_of_galaxy_zoo_2_have_the_columns(table: str, shared: Path) -> None:
+    columns = pd.read_csv(shared / "data" / table, nrows=1).columns
+    check_votes("galaxy_zoo_2", ["ra", "dec", *columns], table, "")
 
 
 def test_loose_pictures_stay_where_they_are(published: Path) -> None:
@@ -424,6 +488,29 @@ def test_gigabytes_need_a_yes(tmp_path: Path) -> None:
 def test_an_unknown_name_gets_the_closest() -> None:
     with pytest.raises(InputError, match="'galaxy10' is unknown, the closest is 'galaxy10_"):
         galaxalign.fetch(name="galaxy10")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gz2", "galaxy_zoo_2"),
+        ("GZ1", "galaxy_zoo_1"),
+        ("galaxyzoo2", "galaxy_zoo_2"),
+        ("kaggle", "kaggle_galaxy_zoo"),
+        ("Galaxy10-DECaLS", "galaxy10_decals"),
+        ("decals", "gz_decals"),
+        ("gz-hubble", "gz_hubble"),
+        ("hubble", "gz_hubble"),
+        ("candels", "gz_candels"),
+        ("desi", "gz_desi"),
+        ("galaxymnist", "galaxy_mnist"),
+        ("mnist224", "galaxy_mnist_224"),
+        ("efigy", "efigi"),
+    ],
+)
+def test_the_closest_name_is_the_one_that_is_meant(name: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f"the closest is '{meant}'"):
+        find_survey(name)
 
 
 def test_fetch_says_licence_citation_and_where_no_checksum_is_known(

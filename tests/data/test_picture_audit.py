@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from galaxalign.data.audit import gather
+from galaxalign.data.audit import Rows, check_pairs, gather
 from galaxalign.data.catalog import Catalog, as_catalog
-from galaxalign.data.picture_audit import check_pictures, same_pictures, survey_pictures
+from galaxalign.data.picture_audit import PictureFacts, check_pictures, same_pictures, survey_pictures
+from galaxalign.data.splits import make_split
 
 
 def galaxy(seed: int, size: int = 96) -> Image.Image:
@@ -70,7 +72,7 @@ def test_each_fault_is_found_once(spoilt: Catalog) -> None:
 
 
 def test_the_same_picture_is_found_by_its_bytes_and_by_its_look(spoilt: Catalog) -> None:
-    _, (files, pictures) = found_in(spoilt)
+    _, (files, pictures, *_) = found_in(spoilt)
     ids = spoilt.ids
     assert [{ids[a], ids[b]} for a, b in files.rows] == [{"copy", "good-0"}]
     assert [{ids[a], ids[b]} for a, b in pictures.rows] == [{"again", "good-1"}]
@@ -92,9 +94,65 @@ def test_two_catalogues_are_compared_but_the_other_is_not_audited(spoilt: Catalo
     rows = gather(other, against=spoilt)
     facts = survey_pictures([*other.paths(), *spoilt.paths()])
     assert check_pictures(rows, facts).query("kind != 'band'")["id_str"].tolist() == ["c"]
-    files, pictures = same_pictures(rows, facts)
+    files, pictures, *_ = same_pictures(rows, facts)
     assert files.rows.tolist() == [[0, 3], [0, 4 + spoilt.ids.index("good-3")]]
-    assert pictures.rows.tolist() == [[3, 4 + spoilt.ids.index("good-3")]]
+    assert pictures.rows.tolist() == [], "all three are tied together already"
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """Return 12 copies of one galaxy, three with the same bytes each, between 6 other galaxies."""
+    folder = tmp_path_factory.mktemp("copies")
+    for seed in range(6):
+        galaxy(seed).save(folder / f"other-{seed}.png")
+    for k in range(12):
+        galaxy(50).save(folder / f"copy-{k:02d}.jpg", quality=80 + k // 3)
+    names = sorted(path.name for path in folder.iterdir())
+    frame = pd.DataFrame({"id_str": [name.split(".")[0] for name in names], "file_loc": names})
+    return as_catalog(frame.assign(label=["", "a", "a", "b", *["a"] * 14]), root=folder, source="s")
+
+
+def test_n_copies_of_one_picture_are_n_minus_one_findings(copies: Catalog) -> None:
+    rows = gather(copies)
+    pairs = same_pictures(rows, survey_pictures(copies.paths()))
+    found = check_pairs(rows, pairs)
+    kinds = found["kind"].value_counts().to_dict()
+    assert kinds["same_file"] + kinds["same_picture"] == 11
+    assert kinds["same_file"] == 8, "two of each three with the same bytes"
+    listed = found[found["kind"] == "same_picture"]
+    assert set(listed["id_str"]) == {"copy-00"}
+    assert listed["other_id"].tolist() == ["copy-03", "copy-06", "copy-09"]
+    assert (listed["distance"] <= 16).all()
+    # the first copy has no label: it must not hide that of the others one differs
+    conflicts = found[found["kind"] == "label_conflict"]
+    assert "copy-03" in set(conflicts["id_str"]) | set(conflicts["other_id"])
+
+
+def test_an_excluded_copy_hides_no_leak(copies: Catalog) -> None:
+    split = make_split(copies)
+    parts = ["excluded", "train", "excluded", "excluded", "test", *["train"] * 13]
+    split = replace(split, table=split.table.assign(part=parts))
+    rows = gather(copies, split)
+    leaks = check_pairs(rows, same_pictures(rows, survey_pictures(copies.paths()))).query("kind == 'leak'")
+    assert leaks[["id_str", "other_id"]].to_numpy().tolist() == [["copy-04", "copy-05"], ["copy-01", "copy-04"]]
+    assert leaks["detail"].tolist() == ["same file", "same picture"]
+
+
+def test_a_thousand_copies_take_no_million_pairs() -> None:
+    n = 3000
+    table = pd.DataFrame({"source": "s", "id_str": [str(row) for row in range(n)], "part": "", "label": ""})
+    facts = PictureFacts(
+        ["ok"] * n,
+        np.ones((n, 3)),
+        np.full(n, 50.0),
+        np.zeros(n),
+        np.full(n, 96),
+        [""] * n,
+        np.zeros((n, 32), np.uint8),
+    )
+    files, pictures, *_ = same_pictures(Rows(table, n, []), facts)
+    assert len(files.rows) == 0
+    assert pictures.rows.tolist() == [[0, row] for row in range(1, n)]
 
 
 @pytest.mark.real

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxalign.data.audit import sky_pairs
-from galaxalign.data.sky import arcsec, friends, nearest, separation, sky_doubts
+from galaxalign.data.sky import arcsec, friends, nearest, separation
 from galaxalign.errors import InputError
 
 ARCSEC = 1 / 3600
@@ -129,19 +129,6 @@ def test_impossible_coordinates_are_refused_with_their_row() -> None:
         sky_pairs([400, 1], [0, 0], 1)
     with pytest.raises(InputError, match="2 right ascensions but 1 declinations"):
         sky_pairs([0, 1], [0], 1)
-
-
-def test_hours_missing_positions_and_placeholders_are_said() -> None:
-    rng = np.random.default_rng(0)
-    ra, dec = rng.uniform(0, 360, 300), rng.uniform(-20, 60, 300)
-    assert sky_doubts(ra, dec) == []
-    (hours,) = sky_doubts(ra / 15, dec)
-    assert "looks like hours; if so, multiply it by 15" in hours
-    assert sky_doubts(10 + rng.uniform(0, 2, 300), rng.uniform(-1, 1, 300)) == [], "a field is no sky in hours"
-    ra[:100], dec[:100], ra[100:103] = 0, 0, np.nan
-    missing, crowd = sky_doubts(ra, dec)
-    assert missing == "3 of 300 rows have no position and cannot be matched by it"
-    assert crowd.startswith("100 rows have the very same position (0, 0)")
 
 
 @pytest.mark.real

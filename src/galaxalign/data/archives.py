@@ -39,11 +39,31 @@ def _begins(path: Path, signature: bytes) -> bool:
 
 def _reason(error: BaseException) -> str:
     """Return in plain words why an archive could not be read."""
+    # What tarfile says where it recognises nothing is a line for each compression that it tried.
+    if isinstance(error, tarfile.ReadError) and "\n" in str(error):
+        return "it begins as no zip or tar file does"
     if isinstance(error, tarfile.ReadError | EOFError):
         return "its end is missing, or it is neither zip nor tar"
     if isinstance(error, zipfile.BadZipFile | zlib.error | gzip.BadGzipFile):
         return "its bytes do not fit their checksum or its list of files"
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file whole or not at all: after an error neither a part of it nor an empty new folder is left."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        for folder in missing:  # the innermost first; it was not there, so only the part was in it
+            folder.rmdir()
+        raise
 
 
 def _climbs(name: str) -> bool:
@@ -98,16 +118,12 @@ def extract(path: Path, wanted: Mapping[str, Path], *, progress: Callable[[int],
         As `members`.
     """
     sizes = members(path)
-    for folder in {target.parent for target in wanted.values()}:
-        folder.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, source: IO[bytes]) -> None:
         target = wanted[name]
         if not (target.is_file() and target.stat().st_size == sizes[name]):
-            part = target.with_name(f".{target.name}.part")
-            with part.open("wb") as file:
+            with _whole(target) as file:
                 shutil.copyfileobj(source, file)
-            part.replace(target)
         if progress is not None:
             progress(1)
 
@@ -129,9 +145,6 @@ def extract(path: Path, wanted: Mapping[str, Path], *, progress: Callable[[int],
 def gunzip(path: Path, target: Path) -> Path:
     """Unpack a .gz file unless that was done already; return the target."""
     if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        with _said(path), gzip.open(path) as source, part.open("wb") as file:
+        with _said(path), gzip.open(path) as source, _whole(target) as file:
             shutil.copyfileobj(source, file, 2**20)
-        part.replace(target)
     return target

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxalign.data.catalog import Catalog
+from galaxalign.data.doubts import PositionLook, half_lacking, lacking, sky_doubts
 from galaxalign.data.groups import numbered, positions
-from galaxalign.data.sky import RADIUS, SAME_OBJECT, out_of_range, separation, sky_doubts, sky_pairs
+from galaxalign.data.sky import RADIUS, SAME_OBJECT, out_of_range, separation, sky_pairs
 from galaxalign.data.splits import PARTS, Split
 from galaxalign.errors import InputError
 
@@ -163,14 +164,15 @@ def check_positions(rows: Rows) -> pd.DataFrame:
     import pandas as pd
 
     catalog = rows.catalogs[0]
-    if "ra" not in catalog.table and "dec" not in catalog.table:
-        return about("doubtful_positions", "info", rows, [])
+    if lacking(catalog.table.columns):
+        half = [("", phrase) for phrase in half_lacking(catalog.table.columns)]
+        return about("doubtful_positions", "warning", rows, half)
     ra, dec = positions(catalog)
     wrong = np.flatnonzero(out_of_range(ra, dec))
     said = [
         f"ra = {ra[row]:g}, dec = {dec[row]:g} in row {row + 1} is no place on the sky, in degrees" for row in wrong
     ]
-    doubts = [("", doubt) for doubt in sky_doubts(*rows.table.loc[: rows.audited - 1, ["ra", "dec"]].to_numpy().T)]
+    doubts = [("", doubt) for doubt in sky_doubts(ra, dec)]
     return pd.concat(
         [
             findings("bad_position", "error", rows, wrong, detail=said),
@@ -310,7 +312,11 @@ def refuse_leaks(catalog: Catalog, split: Split, *, radius: float = RADIUS, allo
     rows = gather(catalog, split)
     found = check_pairs(rows, [*sky_pairs_of(rows, radius), *split_groups(rows, split)])
     leaks = found[found["kind"] == "leak"]
-    notes = [f"{catalog.source}: {text}" for text in check_positions(rows)["detail"]]
+    look = PositionLook()
+    look.add(*positions(catalog))
+    places = check_positions(rows)
+    doubts = places.loc[places["kind"] == "doubtful_positions", "detail"]
+    notes = [f"{catalog.source}: {text}" for text in (*look.impossible(), *doubts)]
     conflicts = found[found["kind"] == "label_conflict"]
     if len(conflicts):
         first = conflicts.iloc[0]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from galaxalign.data.arrow import MISSING
 from galaxalign.data.columns import degrees_per
-from galaxalign.data.files import TABLE_SUFFIXES, check_output, table_suffix
+from galaxalign.data.files import TABLE_SUFFIXES, check_output, refuse_address, table_suffix
 from galaxalign.data.hats import is_hats, open_hats
 from galaxalign.data.identity import Fingerprint, cell_texts, check_unique, id_texts, plain_strings, plain_texts
 from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES
@@ -201,6 +201,7 @@ def read_catalog(
         frame = found[list(names.values())].set_axis(list(names), axis=1)
         frame = _in_degrees(frame, {name: file.units.get(old, "") for name, old in names.items()}, str(path))
         return as_catalog(frame, root=file.path.parent, source=short_name(file.path), require=require, where=str(path))
+    refuse_address(source, "fetch the table or the HATS directory first (its images may stay where they are)")
     if "{id}" in str(source):
         root, rows = pattern_rows(str(source))
         return _listed(root, rows, f"pattern {source}", require)

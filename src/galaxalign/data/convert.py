@@ -14,6 +14,7 @@ from galaxalign.data.archives import ARCHIVE_SUFFIXES, extract, gunzip, members
 from galaxalign.data.catalog import Catalog, as_catalog, check_output
 from galaxalign.data.hdf5 import hdf5_columns
 from galaxalign.data.images import IMAGE_SUFFIXES
+from galaxalign.data.published_votes import check_votes
 from galaxalign.data.splits import PARTS, make_split
 from galaxalign.data.surveys import Survey
 from galaxalign.data.tables import cell_text, read_table, write_table
@@ -146,6 +147,12 @@ class _Files:
             f"the published table of {self.survey.name}"
         )
 
+    def votes(self, path: Path, id_column: str) -> pd.DataFrame:
+        """Read a table of votes in the same way, with all its published columns."""
+        table = self.table(path, id_column)
+        check_votes(self.survey.name, table.columns, path, self.survey.homepage)
+        return table
+
     def with_pictures(self, table: pd.DataFrame, stems: Iterable[str]) -> pd.DataFrame:
         """Give each row its picture, found by its name; rows without one are left out if there are any at all."""
         places = self._pictures(set(stems := list(stems)))
@@ -232,7 +239,7 @@ def _galaxy_mnist(files: _Files) -> pd.DataFrame:
 
 
 def _galaxy_zoo_2(files: _Files) -> pd.DataFrame:
-    votes = files.table(files.need("gz2_hart16.csv.gz", "gz2_hart16.csv"), "dr7objid")
+    votes = files.votes(files.need("gz2_hart16.csv.gz", "gz2_hart16.csv"), "dr7objid")
     mapping = files.table(files.need("gz2_filename_mapping.csv"), "objid")
     if "asset_id" not in mapping:
         raise InputError(f"gz2_filename_mapping.csv has no column asset_id; it has {', '.join(map(str, mapping))}")
@@ -248,15 +255,15 @@ def _kaggle(files: _Files) -> pd.DataFrame:
             raise InputError(f"{path} holds no training_solutions_rev1.csv; it holds {', '.join(members(path))}")
         extract(path, {inside[0]: files.out / "training_solutions_rev1.csv"})
         path = files.out / "training_solutions_rev1.csv"
-    table = files.table(path, "GalaxyID")
+    table = files.votes(path, "GalaxyID")
     return files.with_pictures(table, table["id_str"])
 
 
 def _by_column(id_column: str, *names: str) -> Callable[[_Files], pd.DataFrame]:
-    """Return a reader of one table whose pictures are named by its ids."""
+    """Return a reader of one table of votes whose pictures are named by its ids."""
 
     def read(files: _Files) -> pd.DataFrame:
-        table = files.table(files.need(*names), id_column)
+        table = files.votes(files.need(*names), id_column)
         return files.with_pictures(table, [cell_text(identity) for identity in table["id_str"]])
 
     return read
@@ -265,11 +272,11 @@ def _by_column(id_column: str, *names: str) -> Callable[[_Files], pd.DataFrame]:
 def _gz_desi(files: _Files) -> pd.DataFrame:
     import pandas as pd
 
-    core = files.table(files.need("gz_desi_gzd8_volunteer_core_catalog.parquet"), "dr8_id")
+    core = files.votes(files.need("gz_desi_gzd8_volunteer_core_catalog.parquet"), "dr8_id")
     tables = [core.assign(campaign="core")]
     more = files.find("gz_desi_gzd8_volunteer_extended_catalog.parquet")
     if more is not None:
-        extended = files.table(more, "dr8_id")
+        extended = files.votes(more, "dr8_id")
         tables.append(extended[~extended["id_str"].isin(core["id_str"])].assign(campaign="extended"))
     table = pd.concat(tables, ignore_index=True)
     return files.with_pictures(table, table["id_str"])

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from galaxalign.errors import InputError
 
-__all__ = ["TABLE_SUFFIXES", "cannot_write", "cell_text", "check_output", "table_suffix", "write_json", "write_text"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "cannot_write",
+    "cell_text",
+    "check_output",
+    "refuse_address",
+    "table_suffix",
+    "write_json",
+    "write_text",
+]
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
 """The kinds of table that are read and written."""
+
+
+# One slash, because Path makes one of two; two letters, because "C:/" is a drive.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def refuse_address(source: str | Path, advice: str) -> None:
+    """Raise InputError where a file on this machine is wanted and an address ("https://...", "s3://...") is given."""
+    if _ADDRESS.match(str(source)) and not Path(source).exists():
+        raise InputError(f"{source} is an address, and only files on this machine are read here; {advice}")
 
 
 def table_suffix(path: Path) -> str:

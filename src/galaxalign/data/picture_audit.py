@@ -17,6 +17,7 @@ from galaxalign.data.audit import Pairs, Rows, about, findings
 from galaxalign.data.images import OK, iter_images
 from galaxalign.data.locations import Location
 from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.splits import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,29 +140,71 @@ def check_pictures(rows: Rows, facts: PictureFacts) -> pd.DataFrame:
 
 
 def same_pictures(rows: Rows, facts: PictureFacts) -> list[Pairs]:
-    """Return pairs of files with the same bytes, and of pictures that look the same in the same frame."""
+    """Return pairs of files with the same bytes, and of pictures that look the same in the same frame.
+
+    Of n copies of one picture there are n - 1 pairs, each with the first of them, and as a rule no others: as many as
+    tie the copies together. Copies that have a part of the split are tied among themselves, so that an excluded one
+    between them hides no leak, and so are those that have a label; what that adds is not listed.
+    """
     usable = facts.good & (facts.spread >= BLANK)
-    first: dict[str, int] = {}
-    same = [(first.setdefault(name, row), row) for row, name in enumerate(facts.digest) if name and usable[row]]
-    files = np.array([(a, b) for a, b in same if a != b and a < rows.audited], np.int64).reshape(-1, 2)
+    in_part = rows.table["part"].isin(PARTS).to_numpy()
+    labelled = (rows.table["label"] != "").to_numpy()
+    files = [_Ties(usable & some, rows.audited) for some in (True, in_part, labelled)]
+    for ties in files:
+        first: dict[str, int] = {}
+        for row in np.flatnonzero(ties.root >= 0).tolist():
+            if facts.digest[row]:
+                ties.add(first.setdefault(facts.digest[row], row), np.array([row]))
+    pictures = [_Ties(usable, rows.audited, root=ties.root) for ties in files]
     keys = np.ascontiguousarray(facts.hash).view(np.uint64)
-    known = {(int(a), int(b)) for a, b in files}
-    pairs: list[tuple[int, int]] = []
-    bits: list[int] = []
     every = np.flatnonzero(usable)
     for start in range(0, rows.audited, _CHUNK):
         mine = every[(every >= start) & (every < min(start + _CHUNK, rows.audited))]
-        far = np.bitwise_count(keys[mine][:, None] ^ keys[every][None]).sum(axis=2)
-        for a, b in zip(*np.nonzero(far <= HASH_BITS), strict=True):
-            pair = (int(mine[a]), int(every[b]))
-            if pair[0] < pair[1] and pair not in known:
-                pairs.append(pair)
-                bits.append(int(far[a, b]))
-    pictures = np.array(pairs, np.int64).reshape(-1, 2)
-    return [
-        Pairs("same_file", "warning", files),
-        Pairs("same_picture", "warning", pictures, np.array(bits, np.float64), "bits"),
-    ]
+        near = np.bitwise_count(keys[mine][:, None] ^ keys[every][None]).sum(axis=2) <= HASH_BITS
+        for row, others in zip(mine.tolist(), near, strict=True):
+            same = every[others]
+            same = same[same > row]
+            for ties in pictures if len(same) else ():
+                ties.add(row, same)
+    told = []
+    for place, (one, other) in enumerate(zip(files, pictures, strict=True)):
+        bits = np.bitwise_count(keys[other.pairs[:, 0]] ^ keys[other.pairs[:, 1]]).sum(axis=1).astype(np.float64)
+        told.append(Pairs("same_file", "warning", one.pairs, listed=place == 0))
+        told.append(Pairs("same_picture", "warning", other.pairs, bits, "bits", listed=place == 0))
+    return told
+
+
+class _Ties:
+    """As many pairs of rows as tie together what is the same: each joins two groups that were none before.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        bool (N,), the rows that take part.
+    audited : int
+        Pairs whose smaller row is not below this are passed over.
+    root : numpy.ndarray, optional
+        int64 (N,), the first row of the group of each row where some are tied already; -1 of rows that take no part.
+    """
+
+    def __init__(self, members: NDArray[np.bool_], audited: int, root: NDArray[np.int64] | None = None) -> None:
+        self.root = np.where(members, np.arange(len(members)), -1) if root is None else root.copy()
+        self._audited = audited
+        self._pairs: list[tuple[int, int]] = []
+
+    def add(self, row: int, others: NDArray[np.int64]) -> None:
+        """Tie a row to larger ones that are the same, as far as they are not yet."""
+        if self.root[row] < 0 or row >= self._audited:
+            return
+        for other in others[(self.root[others] >= 0) & (self.root[others] != self.root[row])]:
+            if self.root[other] != self.root[row]:
+                self.root[self.root == self.root[other]] = self.root[row]
+                self._pairs.append((row, int(other)))
+
+    @property
+    def pairs(self) -> NDArray[np.int64]:
+        """The pairs, int64 (M, 2)."""
+        return np.array(self._pairs, np.int64).reshape(-1, 2)
 
 
 def _bands(rows: Rows, mean: NDArray[np.float64], which: NDArray[np.int64]) -> list[pd.DataFrame]:

@@ -18,6 +18,7 @@ from galaxalign.data.catalog import (
     read_catalog,
     short_name,
 )
+from galaxalign.data.doubts import PositionLook, half_lacking, positions_unused
 from galaxalign.data.hats import is_hats
 from galaxalign.data.identity import Fingerprint, IdHashes, check_unique, hashes, plain_strings
 from galaxalign.data.locations import is_remote
@@ -45,6 +46,8 @@ class CatalogScan:
         As `Catalog.fingerprint`.
     store : Path, optional
         As `Catalog.store`.
+    doubts : tuple of str
+        What is wrong with the positions, as `positions_unused`.
     """
 
     rows: int
@@ -52,6 +55,7 @@ class CatalogScan:
     fingerprint: str
     _pieces: Callable[[int], Iterator[Catalog]] = field(repr=False)
     store: Path | None = None
+    doubts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.rows
@@ -106,7 +110,9 @@ def scan_catalog(
     path = Path(source)
     if not path.is_file() and not is_hats(path):
         whole = read_catalog(source, require=require, columns=columns, quiet=quiet)
-        return CatalogScan(len(whole), whole.source, whole.fingerprint, lambda size: _slices(whole, size), whole.store)
+        doubts = tuple(positions_unused(whole))
+        pieces = lambda size: _slices(whole, size)  # noqa: E731
+        return CatalogScan(len(whole), whole.source, whole.fingerprint, pieces, whole.store, doubts)
     where = str(path)
     file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
     wanted = [name for name in dict.fromkeys((*_COLUMNS, *keep)) if name in names]
@@ -120,12 +126,14 @@ def scan_catalog(
             yield catalog_rows(piece, where, units=units, first_row=first)
             first += len(piece)
 
-    rows, fingerprint = 0, Fingerprint(positions="id_str" not in names)
+    rows, fingerprint, look = 0, Fingerprint(positions="id_str" not in names), PositionLook()
     with IdHashes() as seen:
         for table in tables(PIECE):
             fingerprint.add(table)
             seen.add(plain_strings(table["id_str"]))
             rows += len(table)
+            if {"ra", "dec"} <= set(table):
+                look.add(table["ra"], table["dec"])
         suspects = seen.repeated()
     if not rows:
         raise InputError(f"{where} has no rows; a catalogue needs at least one galaxy")
@@ -137,6 +145,7 @@ def scan_catalog(
         short,
         digest,
         lambda size: (Catalog(table, file.path.parent, short, digest) for table in tables(size)),
+        doubts=(*half_lacking(names), *look.impossible(), *look.hours()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Positions on the sky: which rows lie close together, and what is doubtful about coordinates."""
+"""Positions on the sky: which rows lie close together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from galaxalign.errors import InputError
 
 __all__ = [
+    "CLUMP",
     "RADIUS",
     "SAME_OBJECT",
     "arcsec",
     "friends",
+    "most_crowded",
     "nearest",
     "out_of_range",
     "separation",
-    "sky_doubts",
     "sky_pairs",
 ]
 
@@ -139,32 +140,13 @@ def out_of_range(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
     return (np.abs(np.asarray(ra, np.float64)) > 360) | (np.abs(np.asarray(dec, np.float64)) > 90)
 
 
-def sky_doubts(ra: ArrayLike, dec: ArrayLike) -> list[str]:
-    """Return a phrase for each thing about coordinates that is allowed but probably not meant.
-
-    Rows without a position, one position shared by many rows, and right ascensions that look like hours.
-    """
-    lon, lat = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
-    good = np.isfinite(lon) & np.isfinite(lat)
-    doubts = []
-    if not good.all():
-        doubts.append(f"{int((~good).sum())} of {len(good)} rows have no position and cannot be matched by it")
-    lon, lat = lon[good], lat[good]
-    if len(lon) > 2 and lon.min() >= 0 and lon.max() <= 24 and np.ptp(lon) >= 4 and np.ptp(lat) >= 4:
-        doubts.append(
-            f"right ascension lies between {lon.min():.3g} and {lon.max():.3g} while declination spans "
-            f"{np.ptp(lat):.0f} degrees: it looks like hours; if so, multiply it by 15"
-        )
-    if len(lon):
-        _, first, _, start = _places(lon, lat)
-        crowded = int(np.diff(start).argmax())
-        n, row = int(np.diff(start)[crowded]), first[crowded]
-        if n > CLUMP:
-            doubts.append(
-                f"{n} rows have the very same position ({lon[row]:g}, {lat[row]:g}) and count as one galaxy; "
-                "if it stands for an unknown one, leave it empty"
-            )
-    return doubts
+def most_crowded(ra: ArrayLike, dec: ArrayLike) -> tuple[int, int]:
+    """Return how many rows share the position that most rows have, and the first of them; (0, -1) without positions."""
+    _, first, _, start = _places(np.asarray(ra, np.float64), np.asarray(dec, np.float64))
+    if not len(first):
+        return 0, -1
+    place = int(np.diff(start).argmax())
+    return int(np.diff(start)[place]), int(first[place])
 
 
 def _checked(ra: ArrayLike, dec: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

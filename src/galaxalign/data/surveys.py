@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -102,9 +103,26 @@ def find_survey(name: str) -> Survey:
     """Return a known data set; InputError with the closest name if there is none of this name."""
     known = {survey.name: survey for survey in surveys()}
     if name not in known:
-        close = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError(f"the data set {name!r} is unknown, the closest is {close!r}; known are {', '.join(known)}")
+        raise InputError(
+            f"the data set {name!r} is unknown, the closest is {_closest(name, list(known))!r}; known are "
+            f"{', '.join(known)}"
+        )
     return known[name]
+
+
+def _closest(name: str, known: Sequence[str]) -> str:
+    """Return the known name that is most likely meant: "gz2" is Galaxy Zoo 2, whatever else has a "gz" in its name."""
+    asked = _spelt(name)
+    spelt = {_spelt(other): other for other in reversed(known)}
+    holding = [short for short in spelt if asked and asked in short]
+    if holding:
+        return spelt[min(holding, key=len)]
+    return spelt[get_close_matches(asked, spelt, n=1, cutoff=0)[0]]
+
+
+def _spelt(name: str) -> str:
+    """Return a name as people shorten it: without capitals and dashes, "galaxy zoo" as "gz"."""
+    return re.sub(r"[\W_]", "", name.lower()).replace("galaxyzoo", "gz")
 
 
 def size_text(size: int) -> str:

@@ -14,6 +14,7 @@ from galaxalign.analysis.classifiers import ClassifierChoice, choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
 from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import IMAGES, Catalog, check_output, read_catalog, write_table
+from galaxalign.data.doubts import lacking_note
 from galaxalign.data.pictures import check_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
@@ -140,8 +141,10 @@ def train(
     parts = split_for([source.catalog for source in sources], split, folder, seed, benchmarks, reach)
     if benchmarks:
         note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
+    ways = "ids" if split is None else "ids and the groups of the split"
     for source in sources:
-        for line in refuse_leaks(source.catalog, parts, radius=reach, allow=allow_leaks):
+        leaks = refuse_leaks(source.catalog, parts, radius=reach, allow=allow_leaks)
+        for line in (*lacking_note(source.catalog, ways), *leaks):
             note(line, quiet=quiet)
         for part in ("train", "validation"):
             members = parts.part(source.catalog, part, share=share if part == "train" else 1.0, seed=seed)

@@ -1,0 +1,124 @@
+"""What is doubtful about the positions of a catalogue: a phrase for each thing, which every verb says alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from galaxalign.data.catalog import Catalog
+from galaxalign.data.groups import positions
+from galaxalign.data.sky import CLUMP, most_crowded, out_of_range
+
+__all__ = ["PositionLook", "half_lacking", "lacking", "lacking_note", "positions_unused", "sky_doubts"]
+
+
+class PositionLook:
+    """Looks through positions piece by piece, in constant memory, for what is impossible or probably not meant."""
+
+    def __init__(self) -> None:
+        self._rows = self._missing = self._wrong = self._good = 0
+        self._first_wrong = ""
+        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
+
+    def add(self, ra: ArrayLike, dec: ArrayLike) -> None:
+        """Take some rows in.
+
+        Parameters
+        ----------
+        ra, dec : array_like
+            (N,) degrees, NaN where there is none.
+        """
+        places = np.column_stack([np.asarray(ra, np.float64), np.asarray(dec, np.float64)])
+        wrong = out_of_range(*places.T)
+        missing = np.isnan(places).any(axis=1) & ~wrong
+        good = places[~wrong & ~missing]
+        if wrong.any() and not self._wrong:
+            row = int(np.flatnonzero(wrong)[0])
+            self._first_wrong = f"ra = {places[row, 0]:g}, dec = {places[row, 1]:g} in row {self._rows + row + 1}"
+        self._rows += len(places)
+        self._wrong += int(wrong.sum())
+        self._missing += int(missing.sum())
+        self._good += len(good)
+        if len(good):
+            self._low = np.minimum(self._low, good.min(axis=0))
+            self._high = np.maximum(self._high, good.max(axis=0))
+
+    def impossible(self) -> list[str]:
+        """Return a phrase if coordinates are out of range."""
+        if not self._wrong:
+            return []
+        return [
+            f"{self._wrong} of {self._rows} rows have coordinates that no place on the sky has, in degrees (first: "
+            f"{self._first_wrong})"
+        ]
+
+    def missing(self) -> list[str]:
+        """Return a phrase if rows have no position; impossible ones are not counted here."""
+        if not self._missing:
+            return []
+        return [f"{self._missing} of {self._rows} rows have no position and cannot be matched by it"]
+
+    def hours(self) -> list[str]:
+        """Return a phrase if right ascensions look like hours."""
+        (ra, dec), (last_ra, last_dec) = self._low, self._high
+        if self._good <= 2 or ra < 0 or last_ra > 24 or last_ra - ra < 4 or last_dec - dec < 4:
+            return []
+        return [
+            f"right ascension lies between {ra:.3g} and {last_ra:.3g} while declination spans "
+            f"{last_dec - dec:.0f} degrees: it looks like hours; if so, multiply it by 15"
+        ]
+
+
+def sky_doubts(ra: ArrayLike, dec: ArrayLike) -> list[str]:
+    """Return a phrase for each thing about coordinates that is allowed but probably not meant.
+
+    Rows without a position, right ascensions that look like hours, and one position shared by many rows.
+    """
+    lon, lat = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
+    look = PositionLook()
+    look.add(lon, lat)
+    doubts = look.missing() + look.hours()
+    n, row = most_crowded(lon, lat)
+    if n > CLUMP:
+        doubts.append(
+            f"{n} rows have the very same position ({lon[row]:g}, {lat[row]:g}) and count as one galaxy; "
+            "if it stands for an unknown one, leave it empty"
+        )
+    return doubts
+
+
+def lacking(columns: Iterable[object]) -> str:
+    """Return which columns of positions are lacking: "no columns ra and dec", "ra but no column dec"; or ""."""
+    missing = [name for name in ("ra", "dec") if name not in set(columns)]
+    if len(missing) == 2:
+        return "no columns ra and dec"
+    return {"ra": "dec but no column ra", "dec": "ra but no column dec"}[missing[0]] if missing else ""
+
+
+def half_lacking(columns: Iterable[object]) -> list[str]:
+    """Return a phrase if there is one of ra and dec without the other."""
+    lack = lacking(columns)
+    return [f"there is {lack}"] if lack.endswith(("column ra", "column dec")) else []
+
+
+def lacking_note(catalog: Catalog, ways: str = "ids") -> list[str]:
+    """Return a sentence if a catalogue lacks a column of positions: what its galaxies are told by instead."""
+    lack = lacking(catalog.table.columns)
+    if not lack:
+        return []
+    flags = ",".join(f"{name}=..." for name in ("ra", "dec") if name not in catalog.table)
+    return [
+        f"{catalog.source} has {lack}, so galaxies are told by {ways} alone; name its positions with --columns {flags} "
+        "if it has some"
+    ]
+
+
+def positions_unused(catalog: Catalog) -> list[str]:
+    """Return what is wrong with positions that are only carried along: a column missing, impossible ones, hours."""
+    if lacking(catalog.table.columns):
+        return half_lacking(catalog.table.columns)
+    look = PositionLook()
+    look.add(*positions(catalog))
+    return look.impossible() + look.hours()
