@@ -30,10 +30,21 @@ from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.seen import write_trained_on
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
 
-__all__ = ["captions", "catalog_labels", "train"]
+__all__ = [
+    "captions",
+    "catalog_labels",
+    "labelled_rows",
+    "load_data",
+    "split_fingerprint",
+    "split_for",
+    "train",
+    "without_missing_captions",
+    "write_skipped",
+]
 
 _WORDINGS = 4  # sentences per galaxy; each is embedded once
 
@@ -126,14 +137,14 @@ def train(
     tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
-    parts = _split(source, split, folder, seed, benchmarks, reach)
+    parts = split_for(source, split, folder, seed, benchmarks, reach)
     if benchmarks:
         note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
     for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
         note(line, quiet=quiet)
     parts.write(folder / "split.parquet")
     rows = {
-        part: _labelled(parts.part(source, part, share=share if part == "train" else 1.0, seed=seed), labels)
+        part: labelled_rows(parts.part(source, part, share=share if part == "train" else 1.0, seed=seed), labels)
         for part in ("train", "validation")
     }
     for part, members in rows.items():
@@ -145,24 +156,21 @@ def train(
     settings: dict[str, Any] = {
         "catalog": source.source,
         "catalog_fingerprint": source.fingerprint,
-        "split_fingerprint": _fingerprint(parts),
+        "split_fingerprint": split_fingerprint(parts),
         "taxonomy": scheme.name,
         "encoder": encoder,
         "preprocessing": tower.preprocessing.to_dict(),
         "share": share,
         "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
     }
-    plan = _without_missing_captions(plan, source, scheme, quiet)
+    plan = without_missing_captions(plan, source, scheme, quiet)
     if _finished(folder, plan, seed, settings):
         note(f"{folder} holds the finished model of these settings; nothing to do", quiet=quiet)
         return folder
     settings["encoder_fingerprint"] = tower.fingerprint
-    data, skipped = _load(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
-    if skipped:
-        import pandas as pd
-
-        write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
-        note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
+    data, skipped = load_data(source, rows, labels, tower, plan, scheme, drawings, seed, quiet)
+    write_skipped(skipped, folder, quiet)
+    write_trained_on(folder, [(source, rows)])
     batch = min(plan.batch_size, len(data.labels))
     total = len(data.labels) // batch * batch * plan.epochs
     with progress("training", total, quiet=quiet) as done:
@@ -232,7 +240,7 @@ def captions(catalog: Catalog, taxonomy: Taxonomy, rows: np.ndarray, seed: int) 
     return [[attribute_caption(taxonomy, record, rng) for _ in range(_WORDINGS)] for record in records]
 
 
-def _without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy, quiet: bool) -> Recipe:
+def without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy, quiet: bool) -> Recipe:
     """Return the recipe without its captions where the catalogue has no attributes to make them of."""
     if not uses_captions(plan) or captions(catalog, taxonomy, np.arange(1), 0) is not None:
         return plan
@@ -248,11 +256,12 @@ def _without_missing_captions(plan: Recipe, catalog: Catalog, taxonomy: Taxonomy
     return plan.model_copy(update={"stages": stages})
 
 
-def _labelled(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def labelled_rows(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return those of some rows of a catalogue that have a class."""
     return rows[labels[rows] >= 0]
 
 
-def _split(
+def split_for(
     catalog: Catalog, split: str | Path | None, folder: Path, seed: int, exclude: Sequence[Catalog], radius: float
 ) -> Split:
     """Return the given split, that of a run to be continued, or a new one, without the galaxies of benchmarks."""
@@ -268,12 +277,13 @@ def _split(
     return parts
 
 
-def _fingerprint(split: Split) -> str:
+def split_fingerprint(split: Split) -> str:
+    """Return 16 hex digits that identify which galaxy is in which part."""
     rows = sorted("\x1f".join(map(str, row)) for row in split.table.itertuples(index=False))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
-def _load(
+def load_data(
     catalog: Catalog,
     rows: dict[str, np.ndarray],
     labels: np.ndarray,
@@ -313,6 +323,16 @@ def _load(
         captions=captions(catalog, scheme, kept_rows["train"], seed) if uses_captions(plan) else None,
     )
     return data, skipped
+
+
+def write_skipped(skipped: list[tuple[str, str]], folder: Path, quiet: bool) -> None:
+    """Write skipped.csv and say so, where pictures could not be read."""
+    if not skipped:
+        return
+    import pandas as pd
+
+    write_table(pd.DataFrame(skipped, columns=["id_str", "status"]), folder / "skipped.csv")
+    note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
 
 
 def _choose(tower: Any, data: TrainingData, scheme: Taxonomy, symbols: np.ndarray | None) -> Any:
