@@ -50,7 +50,9 @@ def write_trained_on(
             )
             for part, chosen in rows.items()
         ]
-    return write_table(pd.concat(tables, ignore_index=True), folder / TRAINED_ON)
+    # one row for each galaxy, so that the list can be given to --exclude
+    listed = pd.concat(tables, ignore_index=True).drop_duplicates("id_str")
+    return write_table(listed, folder / TRAINED_ON)
 
 
 def read_trained_on(model: Model) -> Catalog | None:
@@ -68,7 +70,6 @@ def read_trained_on(model: Model) -> Catalog | None:
         table = _from_split(folder / "split.parquet", model.settings.get("data", {}).get("catalog"))
     else:
         return None
-    # not as_catalog: one galaxy may be listed twice, once for each model of a chain
     return Catalog(table.reset_index(drop=True), folder, f"what {folder} was trained on", "")
 
 

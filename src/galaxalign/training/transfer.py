@@ -201,12 +201,13 @@ def transfer(
         note(f"{folder} holds the finished model of these settings; nothing to do", quiet=quiet)
         return folder
     drawings = Path(symbols) if symbols is not None else None
-    about = _about(identity, start)
+    about = _about(identity, start, known)
     if method == "zero-shot":
         choice = _by_words(encoder, scheme)
         about["data"] |= {"n_train": 0, "n_validation": 0}
         drawn = _symbols(encoder, scheme, drawings)
-        write_trained_on(folder, [], before=known)
+        if known is not None:
+            write_trained_on(folder, [], before=known)
     else:
         data, skipped = load_data(
             source, rows, labels, encoder, plan or load_recipe("supervised"), scheme, drawings, seed, quiet
@@ -346,7 +347,7 @@ def _finished(folder: Path, identity: dict[str, Any]) -> bool:
     return True
 
 
-def _about(identity: dict[str, Any], start: Model) -> dict[str, Any]:
+def _about(identity: dict[str, Any], start: Model, known: Catalog | None) -> dict[str, Any]:
     """Return what is saved with the model beside its weights."""
     of_data = ("catalog", "catalog_fingerprint", "split_fingerprint", "taxonomy", "preprocessing", "symbols")
     return {
@@ -359,6 +360,7 @@ def _about(identity: dict[str, Any], start: Model) -> dict[str, Any]:
             "model": start.folder.name if start.folder else start.encoder.name,
             "model_taxonomy": start.taxonomy.name,
             "model_data": start.settings.get("data", {}),
+            "model_trained_on": len(known) if known is not None else "not known",
         },
         **provenance(),
     }
@@ -519,5 +521,6 @@ tags: [galaxies, morphology, galaxalign]
 - Share of the fine-tuned weights: {mixed if mixed is not None else "none, the tower is the pretrained one"}.
 - Classifier: {choice.name}, {figures}.
 
-Galaxies that this model or the one before it was trained or chosen on stand in `trained_on.parquet`.
+Galaxies that this model, or as far as is known the one before it, was trained or chosen on stand in
+`trained_on.parquet`.
 """
