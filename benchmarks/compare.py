@@ -77,6 +77,8 @@ def read(folder: Path) -> dict[tuple[str, str, float], dict[str, Method]]:
     found: dict[tuple[str, str, float, str], list[Any]] = defaultdict(list)
     for path in sorted(folder.glob("*.json")):
         summary = json.loads(path.read_text())
+        if path.name.startswith("transfer_"):  # benchmarks/transfer.py has tables of its own
+            continue
         if "test" not in summary or "method" not in summary:
             continue
         with np.load(path.with_suffix(".npz")) as arrays:

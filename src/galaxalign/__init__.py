@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _HOME = {
     # the verbs, as on the command line
     "train": "galaxalign.training.run",
+    "transfer": "galaxalign.training.transfer",
     "classify": "galaxalign.verbs",
     "evaluate": "galaxalign.verbs",
     "embed": "galaxalign.verbs",

@@ -29,7 +29,7 @@ class _Polite(TyperGroup):
             _say(f"Error: {' '.join(str(error).split())}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "demo", "data")
+            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data")
             _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
@@ -198,6 +198,84 @@ def train(
         ["galaxalign", "evaluate", *again, "--split", parts, "--part", "test"],
         ["galaxalign", "embed", *again, "--out", "embeddings.parquet"],
         ["galaxalign", "search", "embeddings.parquet", "--text", "a barred spiral galaxy"],
+    )
+
+
+@app.command()
+def transfer(
+    catalog: Catalog,
+    *,
+    model: Annotated[str, typer.Option("--model", help="Model folder to start from, of any taxonomy.")],
+    taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file of the target's classes.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the new model folder.")],
+    share: Annotated[float, typer.Option("--share", help="Percent of the training labels to learn from.")] = 100.0,
+    method: Annotated[
+        str, typer.Option("--method", help="zero-shot, linear, fine-tune, lp-ft, lora, flyp or flyp-symbols.")
+    ] = "fine-tune",
+    wise_ft: Annotated[
+        str | None,
+        typer.Option("--wise-ft", help="Share of the fine-tuned weights in a mix with those before, 0 to 1, or auto."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Train the tower by this recipe, not the method's own.")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Take at least so many, however few the labels.")] = 300,
+    validation_share: Annotated[
+        float, typer.Option("--validation-share", help="Percent of the validation part to choose on.")
+    ] = 100.0,
+    split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", help="Centred square to look at; as the model does if left out.")
+    ] = None,
+    stretch: Annotated[str | None, typer.Option("--stretch", help="For FITS and arrays; as the model does.")] = None,
+    bands: Annotated[str | None, typer.Option("--bands", help="What becomes red, green, blue.")] = None,
+    pixel_scale: Annotated[
+        str | None, typer.Option("--pixel-scale", help="For a crop in arcsec: wcs, column, or arcsec per pixel.")
+    ] = None,
+    symbols: Annotated[
+        Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")
+    ] = None,
+    columns: Columns = None,
+    exclude: Exclude = None,
+    radius: Radius = "60arcsec",
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Go on although the model knows galaxies of the test part.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Teach a trained model the classes of another survey with few labels; run again after a stop, it continues."""
+    folder = galaxalign.transfer(
+        catalog=catalog,
+        model=model,
+        taxonomy=taxonomy,
+        out=out,
+        share=share,
+        method=method,
+        wise_ft=wise_ft,
+        recipe=recipe,
+        steps=steps,
+        validation_share=validation_share,
+        split=split,
+        crop=crop,
+        stretch=stretch,
+        bands=bands,
+        pixel_scale=pixel_scale,
+        seed=seed,
+        symbols=symbols,
+        columns=columns,
+        exclude=tuple(exclude or ()),
+        radius=radius,
+        allow_leaks=allow_leaks,
+        device=device,
+        quiet=quiet,
+    )
+    print(f"The model is in {folder}.")
+    again = [catalog, *_columns_again(columns), "--model", str(folder)]
+    _try_next(
+        ["galaxalign", "evaluate", *again, "--split", str(split or folder / "split.parquet"), "--part", "test"],
+        ["galaxalign", "classify", *again, "--out", "predictions.parquet"],
     )
 
 

@@ -45,6 +45,7 @@ _CLASSIFIERS = {
     "prompts": "comparison with the words for each class",
     "symbols": "comparison with the symbols of each class",
     "both": "comparison with the words and the symbols of each class",
+    "head": "the linear head that was trained with the tower",
     "linear": "a linear head on the embeddings",
 }
 _KINDS = {"picture": "this picture", "words": "these words", "symbol": "this symbol"}

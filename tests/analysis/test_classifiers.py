@@ -72,7 +72,8 @@ def test_both_wins_where_words_and_symbols_each_know_a_part() -> None:
 
 def test_of_equals_the_simpler_is_chosen() -> None:
     clean = galaxies(4, 200, noise=0.01)
-    choice = choose_classifier(clean, clean, class_names=NAMES, prompts=AXES, symbols=AXES)
+    head = (AXES, np.zeros(len(AXES)))
+    choice = choose_classifier(clean, clean, class_names=NAMES, prompts=AXES, symbols=AXES, head=head)
     assert choice.name == "prompts"
     assert choice.settings["prior_strength"] == 0
     assert {entry["accuracy"] for entry in choice.validation.values()} == {1.0}

@@ -21,7 +21,7 @@ __all__ = ["CLASSIFIERS", "ClassifierChoice", "choose_classifier", "prototypes",
 Criterion = Literal["log_loss", "macro_f1", "accuracy", "mean"]
 
 # From the simplest to the one with most parameters; a tie goes to the simpler.
-CLASSIFIERS = ("prompts", "symbols", "both", "linear")
+CLASSIFIERS = ("prompts", "symbols", "both", "head", "linear")
 
 _SAVED = ("name", "temperature", "settings", "criterion", "validation", "n_validation")
 _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -168,6 +168,7 @@ def choose_classifier(
     prompts: np.ndarray | None = None,
     symbols: np.ndarray | None = None,
     logit_scale: float = 100.0,
+    head: tuple[np.ndarray, np.ndarray] | None = None,
     candidates: Sequence[str] = CLASSIFIERS,
     criterion: Criterion = "log_loss",
     log_prior: np.ndarray | None = None,
@@ -195,6 +196,8 @@ def choose_classifier(
         Unit class embeddings, see `prototypes`; a candidate without its own is skipped.
     logit_scale : float
         What cosines are multiplied by.
+    head : (array_like (K, D), array_like (K,)), optional
+        Weights and bias of a linear head that was trained together with the tower, for unit embeddings.
     candidates : sequence of str
         Which of `CLASSIFIERS` to compare.
     criterion : {"log_loss", "macro_f1", "accuracy", "mean"}
@@ -232,6 +235,7 @@ def choose_classifier(
         "prompts": lambda: _prototype_heads(prompts, None, (1.0,), logit_scale),
         "symbols": lambda: _prototype_heads(None, symbols, (0.0,), logit_scale),
         "both": lambda: _prototype_heads(prompts, symbols, _SHARES, logit_scale),
+        "head": lambda: _trained_head(head),
         "linear": lambda: _linear_heads(learned, len(names), penalties),
     }
     compared: dict[str, Any] = {}
@@ -239,8 +243,10 @@ def choose_classifier(
     for name in (name for name in CLASSIFIERS if name in candidates):
         trials = []
         try:
-            for head in heads[name]():
-                for variant in _with_prior(head, prior, prior_strengths, sign=-1 if name == "linear" else 1):
+            for candidate in heads[name]():
+                for variant in _with_prior(
+                    candidate, prior, prior_strengths, sign=-1 if name in ("head", "linear") else 1
+                ):
                     trials.append(_Trial(name, variant, *_scores(vectors @ variant.weights.T + variant.bias, truth)))
         except _CannotBuildError as reason:
             compared[name] = {"skipped": str(reason)}
@@ -321,6 +327,13 @@ def _prototype_heads(
         weights = logit_scale * np.asarray(words + pictures)
         settings = {"logit_scale": float(logit_scale), "prompt_share": float(share)}
         yield _Head(weights, np.zeros(len(weights)), settings)
+
+
+def _trained_head(head: tuple[np.ndarray, np.ndarray] | None) -> Iterator[_Head]:
+    """Yield the head that was trained together with the tower."""
+    if head is None:
+        raise _CannotBuildError("no head was trained")
+    yield _Head(np.asarray(head[0], dtype=np.float32), np.asarray(head[1], dtype=np.float32), {})
 
 
 def _linear_heads(

@@ -26,8 +26,12 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        kind = "zip archive" if _begins(path, b"PK") else "archive"
-        raise InputError(f"{path} is a truncated or damaged {kind} ({_reason(error)}); fetch it again") from error
+        zipped = _begins(path, b"PK")
+        # What tarfile says where it recognises nothing is a line for each compression that it tried.
+        unknown = isinstance(error, tarfile.ReadError) and "\n" in str(error) and not zipped
+        reason = "it begins as no zip or tar file does" if unknown else _reason(error)
+        kind = "zip archive" if zipped else "archive"
+        raise InputError(f"{path} is a truncated or damaged {kind} ({reason}); fetch it again") from error
     except FileNotFoundError:
         raise InputError(f"there is no archive at {path}") from None
 
@@ -39,9 +43,6 @@ def _begins(path: Path, signature: bytes) -> bool:
 
 def _reason(error: BaseException) -> str:
     """Return in plain words why an archive could not be read."""
-    # What tarfile says where it recognises nothing is a line for each compression that it tried.
-    if isinstance(error, tarfile.ReadError) and "\n" in str(error):
-        return "it begins as no zip or tar file does"
     if isinstance(error, tarfile.ReadError | EOFError):
         return "its end is missing, or it is neither zip nor tar"
     if isinstance(error, zipfile.BadZipFile | zlib.error | gzip.BadGzipFile):

@@ -29,6 +29,7 @@ from galaxalign.progress import note, progress
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
+from galaxalign.training.seen import write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
@@ -187,6 +188,7 @@ def train(
         data.append(prepared)
         skipped += missed
     write_skipped(skipped, folder, quiet)
+    write_trained_on(folder, [(source.catalog, source.rows) for source in sources])
     seen = sum(max(1, round(len(part.labels) * part.weight)) for part in data)
     batch = min(plan.batch_size, seen)
     with progress("training", seen // batch * batch * plan.epochs, quiet=quiet) as done:

@@ -79,7 +79,11 @@ class _Towers(nn.Module):
 
 
 def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[str, Any]]:
-    """Return the trained parameters with their learning rates; biases and norms are not decayed."""
+    """Return the trained parameters with their learning rates; biases and norms are not decayed.
+
+    Where the image tower carries low-rank adapters, they are trained in its place.
+    """
+    adapted = any("lora_" in name for name, _ in towers.named_parameters())
     rates: dict[str, float] = {"trunk": stage.lr_trunk, "head": stage.lr_head, "text": stage.lr_text}
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in towers.named_parameters():
@@ -89,8 +93,9 @@ def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[
             kind = "head"
         else:
             kind = "trunk"
-        parameter.requires_grad_(rates[kind] > 0)
-        if rates[kind] > 0:
+        trained = rates[kind] > 0 and not (adapted and kind == "trunk" and "lora_" not in name)
+        parameter.requires_grad_(trained)
+        if trained:
             decay = parameter.ndim > 1
             groups.setdefault((kind, decay), []).append(parameter)
     return [
@@ -134,6 +139,7 @@ def fit(
     out: Path | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
+    head: Tensor | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> TrainingResult:
@@ -153,6 +159,8 @@ def fit(
     seed : int
     settings : dict, optional
         What identifies the run; a checkpoint of other settings is refused.
+    head : Tensor (K, D + 1), optional
+        Weights and bias that the linear head starts from, for vectors before normalisation; zeros by default.
     on_epoch, on_step : callable, optional
         Called with the row of each epoch, with the number of galaxies of each step.
 
@@ -179,7 +187,13 @@ def fit(
         raise InputError(f"only {n_galaxies} labelled galaxies to train on; at least 2 are needed")
     accelerator = Accelerator(cpu=encoder.device.type == "cpu", mixed_precision="no")
     torch.manual_seed(seed)
-    towers = _Towers(encoder, sources, recipe).to(encoder.device)
+    towers = _Towers(encoder, sources, recipe)
+    if head is not None:
+        own: Any = towers.heads[0]
+        with torch.no_grad():
+            own.weight.copy_(head[:, :-1])
+            own.bias.copy_(head[:, -1])
+    towers = towers.to(encoder.device)
     result = TrainingResult()
     best: dict[str, Tensor] = {}
     best_score = -math.inf
