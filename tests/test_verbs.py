@@ -433,6 +433,7 @@ def test_a_store_that_does_not_fit_is_refused_before_anything_is_built(survey, t
             verb(catalog=small, model=trained)
 
 
+@pytest.fixture
 def voted(survey):
     """Write the votes of twenty volunteers beside the survey: bright galaxies are smooth, dark ones are not."""
     table = pd.read_csv(survey, dtype={"id_str": str})

@@ -223,7 +223,7 @@ def _improbable(
 ) -> pd.DataFrame:
     """Return the labels that a model finds improbable."""
     # Only here is a model needed; the rest of an audit should not wait for torch.
-    from galaxalign.encoders.folder import load_model
+    from galaxalign.encoders.folder import load_model, model_folder
     from galaxalign.training.sources import catalog_labels
     from galaxalign.verbs import classify
 
@@ -233,7 +233,7 @@ def _improbable(
     probabilities = predicted[[f"probability_{name}" for name in scheme.class_names]].to_numpy()
     known = np.flatnonzero((labels >= 0) & (predicted["status"] == "ok").to_numpy())
     suspects = known[improbable_labels(labels[known], probabilities[known])]
-    own = Path(model) / "split.parquet"
+    own = model_folder(model) / "split.parquet"
     learnt = set()
     if own.is_file():
         table = read_split(own).table

