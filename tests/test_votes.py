@@ -116,6 +116,65 @@ def test_agreement_is_one_with_itself_and_less_with_others():
     assert 0.1 < agreement[0, 1] < 0.8
 
 
+def test_a_question_needs_the_answers_that_all_ways_to_it_share():
+    needs = {
+        question.name: {TREE.stems[column].split("_a")[-1][:2] for column in needed}
+        for question, needed in zip(TREE.questions, TREE.needs, strict=True)
+    }
+    assert needs["t01_smooth_or_features"] == set()
+    assert needs["t10_arms_winding"] == {"02", "05", "08"}
+    # With or without a bar, with or without arms:
+    assert needs["t05_bulge_prominence"] == {"02", "05"}
+    assert needs["t06_odd"] == set()
+    assert needs["t08_odd_feature"] == {"14"}
+
+
+@pytest.mark.parametrize("name", ["galaxy_zoo_1", "galaxy_zoo_1_handed"])
+def test_either_rotation_counts_for_a_spiral(name):
+    scheme = load_taxonomy(name)
+    columns = [answer.share_column for answer in scheme.tree.answers]
+    assert columns == ["P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG"]
+    assert [sorted(kin) for kin in scheme.tree.kin] == [[0], [1, 2], [1, 2], [3], [4], [5]]
+    shares = [[0.4, 0.25, 0.35, 0, 0, 0], [0.8, 0.2, 0, 0, 0, 0], [0, 0.6, 0, 0.1, 0.3, 0], [0.1, 0, 0, 0, 0.9, 0]]
+    votes = read_votes(pd.DataFrame(shares, columns=columns).assign(NVOTE=[30, 20, 10, 40]), scheme.tree)
+    assert votes.voters[:, 0].tolist() == [30, 20, 10, 40]
+    labels = ["" if label < 0 else scheme.class_names[label] for label in vote_labels(scheme, votes)]
+    spirals = ["spiral_anticlockwise", "spiral_clockwise"] if scheme.handed else ["spiral", "spiral"]
+    assert labels == [spirals[0], "elliptical", spirals[1], ""]
+
+
+@pytest.mark.parametrize("suffix", ["_total-votes", "_total"])
+def test_voters_of_each_question_are_read(suffix):
+    tree = load_taxonomy("gz_decals").tree
+    row = {f"{stem}_fraction": 0.0 for stem in tree.stems} | {"smooth-or-featured_artifact_fraction": 1.0}
+    row |= {f"{question.name}{suffix}": 0 for question in tree.questions} | {f"smooth-or-featured{suffix}": 37}
+    votes = read_votes(pd.DataFrame([row]), tree)
+    assert votes.voters[0].tolist() == [37] + 9 * [0]
+
+
+@pytest.mark.parametrize("name", ["gz_decals", "gz_desi"])
+def test_tree_of_decals_asks_everybody_but_those_who_saw_an_artefact_about_mergers(name):
+    scheme = load_taxonomy(name)
+    assert (len(scheme.tree.questions), len(scheme.tree.stems)) == (10, 34)
+    row = dict.fromkeys(scheme.tree.stems, 0.0)
+    row |= {"smooth-or-featured_smooth": 0.5, "how-rounded_round": 1.0, "smooth-or-featured_artifact": 0.1}
+    row |= {"smooth-or-featured_featured-or-disk": 0.4, "disk-edge-on_yes": 0.5, "edge-on-bulge_none": 1.0}
+    row |= {"disk-edge-on_no": 0.5, "bar_weak": 1.0, "has-spiral-arms_no": 1.0, "bulge-size_small": 1.0}
+    asked = scheme.tree.asked([[row[stem] for stem in scheme.tree.stems]])[0]
+    assert dict(zip(scheme.tree.places, asked.round(6), strict=True)) == {
+        "smooth-or-featured": 1.0,
+        "disk-edge-on": 0.4,
+        "has-spiral-arms": 0.2,
+        "bar": 0.2,
+        "bulge-size": 0.2,
+        "how-rounded": 0.5,
+        "edge-on-bulge": 0.2,
+        "spiral-winding": 0.0,
+        "spiral-arm-count": 0.0,
+        "merging": 0.9,
+    }
+
+
 def test_missing_columns_are_named():
     table = pd.DataFrame([{f"{stem}_fraction": value for stem, value in SPIRAL.items()}])
     with pytest.raises(InputError, match="t03_bar_a06_bar_fraction"):

@@ -71,7 +71,8 @@ _PRESENT = {"bar": "a bar", "disturbance": "a disturbed shape"}
 _DEFAULT_WORDS = {"merger": "merging with another galaxy", "bar": "a bar", "irregularity": "an irregular shape"}
 _ARM_FIELDS = frozenset({"arms", "arm_strength", "winding", "handedness"})
 _NOT_IN_SMOOTH = _ARM_FIELDS | {"bar", "flocculence"}
-_IN_SUBJECT = frozenset({"form", "edge_on", "axis_ratio"})
+_OUTLINE = frozenset({"edge_on", "axis_ratio"})
+_IN_SUBJECT = _OUTLINE | {"form"}
 
 # Shares of what could be said that a varied sentence mentions; absences are many and tell little.
 _MENTIONED = {"detail": 0.8, "absence": 0.4}
@@ -226,8 +227,9 @@ def _walk(
         most = 2 if asked[index] >= PLAIN_REACH else 1
         needed = min((told[need].level for need in tree.needs[index]), default=2)
         one = _told(tree, index, column, given, count, needed, most, least=0 if rng is None else 1)
-        # What the galaxy is, is said however divided the votes are.
-        if every or one.level or one.present or not index:
+        # What the galaxy is, is said however divided the votes are, and its outline is seen by either party.
+        outlined = any(one.own.get(field) == 2 for field in _OUTLINE)
+        if every or one.level or one.present or outlined or not index:
             told[column] = one
     return list(told.values())
 
@@ -241,10 +243,10 @@ def _told(
 
     def level(columns: Iterable[int]) -> int:
         chance = posterior(sum(given[other] for other in columns), count, len(others))
-        return min(most, 2 if chance >= PLAIN else 1 if chance >= LIKELY else 0)
+        return 2 if chance >= PLAIN else 1 if chance >= LIKELY else 0
 
     def capped(value: int) -> int:
-        return min(needed, max(least, value))
+        return min(needed, most, max(least, value))
 
     own = {
         field: level(other for other in others if tree.answers[other].fixes.get(field) == value)
@@ -317,7 +319,7 @@ def _sentence(told: list[_Told], rng: np.random.Generator | None) -> str:
     """Return the sentence of answers that may be said and do not contradict each other."""
     levels = {field: level for one in told for field, level in one.levels.items()}
     seen = _Seen(
-        {f: value for one in told for f, value in one.answer.fixes.items() if levels[f] or f == "form"},
+        {f: value for one in told for f, value in one.answer.fixes.items() if levels[f] or f in _IN_SUBJECT},
         levels,
         {field: level for one in told for field, level in one.own.items()},
     )
@@ -327,7 +329,7 @@ def _sentence(told: list[_Told], rng: np.random.Generator | None) -> str:
 
     plain: list[str] = []
     hedged: list[str] = []
-    if seen.values.get("edge_on") and seen.own["edge_on"] < 2:
+    if seen.values.get("edge_on") and seen.own["edge_on"] < 2 and seen.levels["edge_on"]:
         hedged.append("seen edge-on")
     arms, sure = _arms(seen, "spiral" in subject, rng)
     if arms:
@@ -370,7 +372,8 @@ def _subject(told: list[_Told], seen: _Seen, rng: np.random.Generator | None) ->
         noun = "smooth galaxy" if form == "smooth" else "galaxy"
     rival = first.rival.fixes.get("form") if first.rival and not strength and rng is None else None
     if form == "featured" and rival == "smooth":
-        return "galaxy that looks like a disc to some and smooth to others", spoken
+        disc = "an edge-on disc" if seen.values.get("edge_on") else "a disc"
+        return f"galaxy that looks like {disc} to some and smooth to others", spoken
     if form != "smooth" or not noun.endswith(" galaxy"):
         return _one_of(_STRENGTH[strength], rng) + noun, spoken
     kind = noun.removesuffix(" galaxy")
