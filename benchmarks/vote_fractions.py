@@ -39,7 +39,7 @@ from galaxalign.votes import Votes, read_votes
 HERE = Path(__file__).parent
 SOURCES = ("gz2", "gz2_stripe82")
 PARTS = ("train", "validation", "test")
-ALPHAS = np.logspace(-4, 2, 13)
+ALPHAS = np.logspace(-3, 2, 11)
 
 
 def seen_by(folder: Path) -> set[str]:
@@ -119,7 +119,9 @@ def ridge(data: dict[str, tuple[np.ndarray, Votes]]) -> tuple[np.ndarray, np.nda
             vectors, votes = data["train"]
             asked = votes.voters[:, question] > 0
             model = Ridge(alpha=alpha).fit(
-                vectors[asked], votes.fractions[asked][:, part], sample_weight=votes.voters[asked, question]
+                vectors[asked].astype(np.float64),
+                votes.fractions[asked][:, part],
+                sample_weight=votes.voters[asked, question],
             )
             for name, values in found.items():
                 values[:, part] = model.predict(data[name][0])

@@ -46,6 +46,7 @@ def test_error_is_weighted_by_the_volunteers_and_counts_who_was_asked_only() -> 
     assert found["all"]["rmse"] == pytest.approx(np.sqrt((60 * expected**2 + 10 * 0.04) / 70), rel=1e-5)
     low, high = found["t01_smooth_or_features"]["rmse_ci"]
     assert low < expected < high
+    assert list(found) == ["t01_smooth_or_features", "t02_edgeon", "all"]
 
 
 def test_likelihood_is_the_mean_over_the_galaxies_asked() -> None:

@@ -41,7 +41,7 @@ class VoteScores:
     groups: NDArray[Any] | None = None
 
     def summary(self, *, n: int = 1000, seed: int = 0) -> dict[str, dict[str, Any]]:
-        """Return the figures by question, and of "all", with 95 % bootstrap intervals over galaxies.
+        """Return the figures by question asked, and of "all", with 95 % bootstrap intervals over galaxies.
 
         ``rmse``: of the fractions of the answers, galaxies weighted by how many volunteers were asked. ``noise``: what
         the RMSE of the true fractions would be, because few volunteers are asked (as of a multinomial distribution).
@@ -51,7 +51,7 @@ class VoteScores:
         sums = self.summands.sum(axis=0)[None]
         values, draws = _values(sums), _values(self._draws(n, seed))
         found = {}
-        for index, name in enumerate((*(question.name for question in self.tree.questions), "all")):
+        for index, name in self._asked():
             total = self.summands if name == "all" else self.summands[:, [index]]
             entry: dict[str, Any] = {
                 "galaxies": int((total[..., _ASKED].sum(1) > 0).sum()),
@@ -76,7 +76,6 @@ class VoteScores:
             raise ValueError("the scores are of other votes; score both on the same galaxies")
         points = [_values(scores.summands.sum(axis=0)[None]) for scores in (self, other)]
         draws = [_values(scores._draws(n, seed)) for scores in (self, other)]
-        names = (*(question.name for question in self.tree.questions), "all")
         return {
             name: {
                 metric: [
@@ -85,8 +84,14 @@ class VoteScores:
                 ]
                 for metric in _METRICS
             }
-            for index, name in enumerate(names)
+            for index, name in self._asked()
         }
+
+    def _asked(self) -> list[tuple[int, str]]:
+        """Return index and name of the questions that anybody was asked, and of all together."""
+        names = [question.name for question in self.tree.questions]
+        found = [(k, name) for k, name in enumerate(names) if self.summands[:, k, _VOTES].any()]
+        return [*found, (len(names), "all")]
 
     def _draws(self, n: int, seed: int) -> NDArray[np.float64]:
         flat = self.summands.reshape(len(self.summands), -1)
