@@ -30,6 +30,7 @@ from galaxalign.errors import InputError
 
 VERBS = (
     "train",
+    "transfer",
     "classify",
     "evaluate",
     "embed",
