@@ -5,9 +5,9 @@
 For every catalogue of shared galaxies: accuracy, macro F1, balanced accuracy, mAP and mAP@5 by the model's own
 classifier where it has learnt the taxonomy, and by words alone everywhere (`zero_shot`); precision@10 of sentences and
 of class symbols; and with --shifts the same figures on copies of the galaxies as another survey might have taken them.
-Views are averaged as `galaxalign classify` averages them. Only galaxies of one part of benchmarks/splits/mixture.parquet,
-none of which a model that was trained with that split has seen. Writes <out>/pretrained_<name>_<part>.json and prints
-Markdown.
+Views are averaged as `galaxalign classify` does. Only galaxies of one part of benchmarks/splits/mixture.parquet
+count, none of which a model that was trained with that split has seen. Writes <out>/pretrained_<name>_<part>.json and
+prints Markdown.
 """
 
 from __future__ import annotations

@@ -156,7 +156,8 @@ def test_mixed_weights_lie_between_and_another_mix_needs_no_training(common, pre
     assert len(told["validation_log_loss"]) == 11
     best = min(told["validation_log_loss"], key=lambda share: told["validation_log_loss"][share])
     assert float(best) == told["share"]
-    assert same(weights(transfer(**run, wise_ft="0")), before)
+    untouched = weights(transfer(**run, wise_ft="0"))
+    assert same({key: value for key, value in untouched.items() if value.is_floating_point()}, before)
     with pytest.raises(InputError, match=r"other settings \(seed\)"):
         transfer(**run, wise_ft=0.5, seed=1)
 
@@ -196,7 +197,7 @@ def test_a_killed_run_goes_on_and_ends_the_same_and_a_finished_one_is_left_alone
     monkeypatch.setattr(module, "fit", None)
     transfer(**(run | {"quiet": False}), out=tmp_path / "broken")
     assert "nothing to do" in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"other settings \(share\)"):
+    with pytest.raises(InputError, match=r"other settings \(share"):
         transfer(**(run | {"share": 20}), out=tmp_path / "broken")
 
 
@@ -226,19 +227,9 @@ def test_a_model_that_knows_galaxies_of_the_test_part_is_refused(common, pretrai
     assert set(known["id_str"]) < set(chain["id_str"])
 
 
-def test_without_its_list_a_model_is_judged_by_its_split_and_a_bare_one_says_so(
-    common, pretrained, target, tmp_path, capsys
-):
-    again = pd.read_csv(target)
-    again.loc[:79, "id_str"] = [f"first{i % 60:04d}" if i < 60 else f"x{i}" for i in range(80)]
-    again["ra"] = np.nan
-    renamed = target.parent / "renamed.csv"
-    again.to_csv(renamed, index=False)
+def test_a_model_without_its_list_says_that_leaks_cannot_be_looked_for(common, pretrained, tmp_path, capsys):
     (pretrained / "trained_on.parquet").unlink()
-    with pytest.raises(InputError, match="so no figure on them would be true"):
-        transfer(**(common | {"catalog": renamed}), method="linear", out=tmp_path / "refused")
-    (pretrained / "split.parquet").unlink()
-    transfer(**(common | {"catalog": renamed, "quiet": False}), method="zero-shot", out=tmp_path / "said")
+    transfer(**(common | {"quiet": False}), method="zero-shot", out=tmp_path / "said")
     assert "does not tell which galaxies it was trained on" in capsys.readouterr().err
 
 
