@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes tells more of the machine than of the program.
+settings.register_profile("galaxalign", deadline=None)
+settings.load_profile("galaxalign")
 
 
 @pytest.fixture(scope="session")

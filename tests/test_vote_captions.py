@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -452,6 +453,15 @@ def test_all_real_votes_make_sound_sentences(shared):
                 assert_as_sure_as_the_votes(fractions, caption)
                 assert ("artefact" in caption) == (ZOO.path(fractions)[0] == artefact)
     assert len(said) > 4000
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    text = (Path(__file__).parents[1] / "docs" / "captions.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(code, {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert f"# {first}\n" in code
+    assert_grammatical(second)
 
 
 def test_words_survive_a_round_trip():

@@ -132,7 +132,8 @@ def vote_caption(
     Without `rng` it is the sentence for people: along the answers that most gave, an answer is said plainly where
     its `posterior` reaches `PLAIN`, hedged where it reaches `LIKELY`, and left out below. A question that fewer than
     `ENOUGH_VOTERS` or a smaller share than `ENOUGH_REACH` were asked is passed over, and one that fewer than
-    `PLAIN_REACH` were asked is hedged. What depends on an answer that was left out is left out, too.
+    `PLAIN_REACH` were asked is hedged. What depends on an answer that was left out is left out, too, but for the
+    outline: a galaxy can be cigar-shaped though it is open what it is.
 
     With `rng` answers are drawn from their fractions on a way through the tree, as one more volunteer would give
     them, so that over many sentences the words are as frequent as the votes; what is mentioned, its order and its
@@ -237,7 +238,7 @@ def _walk(
 def _told(
     tree: DecisionTree, index: int, column: int, given: list[float], count: float, needed: int, most: int, least: int
 ) -> _Told:
-    """Return an answer with its levels: at most `needed`, what it rests on, and `most`, at least `least`."""
+    """Return an answer with its levels, at least `least` and at most `needed` and `most`; `own` are left alone."""
     answer, part = tree.answers[column], tree.slices[index]
     others = range(part.start, part.stop)
 
@@ -252,7 +253,7 @@ def _told(
         field: level(other for other in others if tree.answers[other].fixes.get(field) == value)
         for field, value in answer.fixes.items()
     }
-    graded = next((field for field, value in answer.fixes.items() if isinstance(value, float) and value >= 0.05), "")
+    graded = next((field for field in _PRESENT if (answer.fixes.get(field) or 0.0) >= 0.05), "")
     second = max((other for other in others if other not in tree.kin[column]), key=given.__getitem__, default=column)
     present = [other for other in others if (tree.answers[other].fixes.get(graded) or 0.0) >= 0.05]
     return _Told(
