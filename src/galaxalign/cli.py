@@ -116,7 +116,7 @@ def train(
         str,
         typer.Argument(
             metavar="[RECIPE]",
-            help="galaxalign, galaxalign-pair, image-text, clip-gmc, supervised, demo; or a TOML file.",
+            help="galaxalign, galaxalign-pair, image-text, clip-gmc, galaxy-lite, supervised, demo; or a TOML file.",
         ),
     ] = "galaxalign",
     *,
