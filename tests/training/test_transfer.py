@@ -196,7 +196,7 @@ def test_a_killed_run_goes_on_and_ends_the_same_and_a_finished_one_is_left_alone
     monkeypatch.setattr(module, "fit", None)
     transfer(**(run | {"quiet": False}), out=tmp_path / "broken")
     assert "nothing to do" in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"other settings \(share\)"):
+    with pytest.raises(InputError, match=r"other settings \(share, recipe\)"):
         transfer(**(run | {"share": 20}), out=tmp_path / "broken")
 
 
