@@ -83,7 +83,7 @@ Columns = Annotated[
     dict | None,
     typer.Option("--columns", parser=_mapping, metavar="NEW=OLD,...", help="Rename columns: id_str=objid,ra=RA."),
 ]
-Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train.")]
+Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train, or a model in the box.")]
 OtherTaxonomy = Annotated[str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; the fastest by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
@@ -283,7 +283,7 @@ def transfer(
 def classify(
     catalog: Catalog,
     *,
-    model: Model,
+    model: Model = "galaxy-lite",
     taxonomy: OtherTaxonomy = None,
     votes: Annotated[
         bool, typer.Option("--votes", help="Also the fraction of volunteers expected to give each answer.")
@@ -318,7 +318,7 @@ def classify(
 def evaluate(
     catalog: Catalog,
     *,
-    model: Model,
+    model: Model = "galaxy-lite",
     taxonomy: OtherTaxonomy = None,
     split: Annotated[
         Path | None,
@@ -349,7 +349,7 @@ def evaluate(
 def embed(
     catalog: Catalog,
     *,
-    model: Model,
+    model: Model = "galaxy-lite",
     out: Annotated[Path, typer.Option("--out", help="Embeddings file (.parquet).")],
     columns: Columns = None,
     device: Device = None,
@@ -368,7 +368,7 @@ def embed(
 def fit_votes(
     catalog: Catalog,
     *,
-    model: Model,
+    model: Model = "galaxy-lite",
     out: Annotated[Path, typer.Option("--out", help="Folder of the model with the head; may be that of --model.")],
     taxonomy: Annotated[
         str | None, typer.Option("--taxonomy", help="Decision tree, name or TOML file; the model's own by default.")

@@ -30,7 +30,7 @@ from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
 from galaxalign.data.writer import TableWriter
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, load_model, model_folder, model_name, saved_preprocessing
+from galaxalign.encoders.folder import BOX, Model, load_model, model_folder, model_name, saved_preprocessing
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
@@ -44,6 +44,8 @@ __all__ = ["classify", "embed", "evaluate", "project", "search", "symbols"]
 # A look-up for the same column in every verb: {"id_str": "objid"}, new name first.
 Columns = Mapping[str, str] | None
 
+GALAXY_LITE = BOX[0]
+
 _CARRIED = ("label", "ra", "dec")
 
 
@@ -51,7 +53,7 @@ _CARRIED = ("label", "ra", "dec")
 def classify(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = GALAXY_LITE,
     taxonomy: str | Path | None = None,
     votes: bool = False,
     columns: Columns = None,
@@ -63,7 +65,7 @@ def classify(
 def classify(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = GALAXY_LITE,
     taxonomy: str | Path | None = None,
     votes: bool = False,
     columns: Columns = None,
@@ -74,7 +76,7 @@ def classify(
 def classify(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = GALAXY_LITE,
     taxonomy: str | Path | None = None,
     votes: bool = False,
     columns: Columns = None,
@@ -88,7 +90,7 @@ def classify(
     ----------
     catalog : path
     model : path
-        Folder of a trained model.
+        Folder of a trained model; by default the model in the box, see docs/galaxy-lite.md.
     taxonomy : str or path, optional
         Classes other than the model's own are told apart by words alone, not calibrated.
     votes : bool
@@ -149,7 +151,7 @@ def classify(
 def evaluate(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = GALAXY_LITE,
     taxonomy: str | Path | None = None,
     split: str | Path | None = None,
     part: str = "test",
@@ -234,7 +236,7 @@ def evaluate(
 def embed(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = GALAXY_LITE,
     out: str | Path,
     columns: Columns = None,
     device: str | None = None,

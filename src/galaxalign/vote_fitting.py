@@ -15,7 +15,7 @@ from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.sky import arcsec
 from galaxalign.data.splits import Split, make_split, read_split
-from galaxalign.encoders.folder import Model, load_model, model_folder, save_model
+from galaxalign.encoders.folder import BOX, Model, load_model, model_folder, save_model
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
@@ -30,7 +30,7 @@ _SPLIT = "votes_split.parquet"
 def fit_votes(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = BOX[0],
     out: str | Path,
     taxonomy: str | Path | None = None,
     split: str | Path | None = None,

@@ -23,7 +23,7 @@ from galaxalign.data.splits import Split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, load_model, model_folder, save_model
+from galaxalign.encoders.folder import BOX, Model, load_model, model_folder, save_model
 from galaxalign.encoders.load import default_device
 from galaxalign.encoders.vision import VisionEncoder
 from galaxalign.errors import InputError
@@ -59,7 +59,7 @@ _CHECKPOINT = "checkpoint.safetensors"
 def transfer(
     *,
     catalog: str | Path,
-    model: str | Path,
+    model: str | Path = BOX[0],
     taxonomy: str | Path,
     out: str | Path,
     share: float = 100.0,
