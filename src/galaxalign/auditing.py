@@ -223,21 +223,19 @@ def _improbable(
 ) -> pd.DataFrame:
     """Return the labels that a model finds improbable."""
     # Only here is a model needed; the rest of an audit should not wait for torch.
-    from galaxalign.encoders.folder import load_model, model_folder
+    from galaxalign.encoders.folder import load_model
+    from galaxalign.training.seen import read_trained_on
     from galaxalign.training.sources import catalog_labels
     from galaxalign.verbs import classify
 
-    scheme = load_model(model).taxonomy
+    loaded = load_model(model)
+    scheme, trained_on = loaded.taxonomy, read_trained_on(loaded)
     labels = catalog_labels(rows.catalogs[0], scheme)
     predicted = classify(catalog=catalog, model=model, columns=columns, device=device, quiet=quiet)
     probabilities = predicted[[f"probability_{name}" for name in scheme.class_names]].to_numpy()
     known = np.flatnonzero((labels >= 0) & (predicted["status"] == "ok").to_numpy())
     suspects = known[improbable_labels(labels[known], probabilities[known])]
-    own = model_folder(model) / "split.parquet"
-    learnt = set()
-    if own.is_file():
-        table = read_split(own).table
-        learnt = set(table["id_str"][table["part"].isin(("train", "validation"))])
+    learnt = set() if trained_on is None else set(trained_on.ids)
     given = probabilities[suspects, labels[suspects]]
     said = [
         f"the model says {scheme.class_names[int(probabilities[row].argmax())]} ({probabilities[row].max():.2f})"

@@ -83,7 +83,9 @@ Columns = Annotated[
     dict | None,
     typer.Option("--columns", parser=_mapping, metavar="NEW=OLD,...", help="Rename columns: id_str=objid,ra=RA."),
 ]
-Model = Annotated[str, typer.Option("--model", help="Model folder, as made by galaxalign train, or a model in the box.")]
+Model = Annotated[
+    str, typer.Option("--model", help="Model folder, as made by galaxalign train, or a model in the box.")
+]
 OtherTaxonomy = Annotated[str | None, typer.Option("--taxonomy", help="Name or TOML file; the model's own by default.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; the fastest by default.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
@@ -205,7 +207,9 @@ def train(
 def transfer(
     catalog: Catalog,
     *,
-    model: Annotated[str, typer.Option("--model", help="Model folder to start from, of any taxonomy.")],
+    model: Annotated[
+        str, typer.Option("--model", help="Model folder to start from, of any taxonomy, or a model in the box.")
+    ] = "galaxy-lite",
     taxonomy: Annotated[str, typer.Option("--taxonomy", help="Name or TOML file of the target's classes.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the new model folder.")],
     share: Annotated[float, typer.Option("--share", help="Percent of the training labels to learn from.")] = 100.0,

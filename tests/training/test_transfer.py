@@ -109,7 +109,7 @@ def test_zero_shot_and_linear_leave_the_tower_as_it_is(common, pretrained, targe
     settings = load_model(linear).settings
     assert settings["transfer"]["asked"]["model_fingerprint"] == load_model(pretrained).encoder.fingerprint
     assert settings["transfer"]["model_taxonomy"] == "galaxy_mnist"
-    assert settings["data"]["n_train"] == 44
+    assert settings["data"]["n_train"] == [44]
     figures = evaluate(catalog=target, model=linear)
     assert figures["part"] == "test"
     assert figures["accuracy"] > 0.8
@@ -126,7 +126,7 @@ def test_the_tower_learns_the_target_and_few_labels_make_enough_steps(method, co
     assert not same(weights(folder), weights(pretrained))
     settings = load_model(folder).settings
     assert settings["recipe"]["stages"][0]["epochs"] == 24  # 24 galaxies are one step of 16
-    assert settings["data"]["n_train"] == 24
+    assert settings["data"]["n_train"] == [24]
     assert evaluate(catalog=target, model=folder)["accuracy"] > 0.7
     assert ("skipped" in load_model(folder).classifier.validation["head"]) == (method == "flyp-symbols")
     assert f"({method})" in (folder / "README.md").read_text()

@@ -196,7 +196,7 @@ def transfer(
     about = _about(identity, start, known)
     if method == "zero-shot":
         choice = _by_words(encoder, scheme)
-        about["data"] |= {"n_train": 0, "n_validation": 0}
+        about["data"] |= {"n_train": [0], "n_validation": [0]}
         drawn = _symbols(encoder, scheme, drawings)
         if known is not None:
             write_trained_on(folder, [], before=known)
@@ -204,7 +204,7 @@ def transfer(
         seen_as = plan or load_recipe("supervised")
         data, skipped = prepare_source(target, encoder.preprocessing, seen_as, drawings, seed, quiet=quiet)
         write_skipped(skipped, folder, quiet)
-        about["data"] |= {"n_train": len(data.labels), "n_validation": len(data.validation_labels)}
+        about["data"] |= {"n_train": [len(data.labels)], "n_validation": [len(data.validation_labels)]}
         note(
             f"learning from {len(data.labels)} galaxies ({share:g} % of the training labels), choosing on "
             f"{len(data.validation_labels)} of the validation part",
@@ -338,12 +338,13 @@ def _finished(folder: Path, identity: dict[str, Any]) -> bool:
 
 def _about(identity: dict[str, Any], start: Model, known: Catalog | None) -> dict[str, Any]:
     """Return what is saved with the model beside its weights."""
-    of_data = ("catalog", "catalog_fingerprint", "split_fingerprint", "taxonomy", "preprocessing", "symbols")
+    # lists, as a model of several catalogues has them
+    each = {key: [identity[key]] for key in ("catalog", "catalog_fingerprint", "taxonomy")}
+    whole = {key: identity[key] for key in ("split_fingerprint", "preprocessing", "symbols")}
     return {
         "recipe": identity["recipe"],
         "seed": identity["seed"],
-        "data": {key: identity[key] for key in of_data}
-        | {"encoder": f"the model {start.encoder.name}", "share": identity["share"] / 100},
+        "data": each | whole | {"encoder": f"the model {start.encoder.name}", "share": identity["share"] / 100},
         "transfer": {
             "asked": identity,
             "model": start.folder.name if start.folder else start.encoder.name,
@@ -489,8 +490,8 @@ def _card(scheme: Taxonomy, choice: ClassifierChoice, about: dict[str, Any]) -> 
     data, asked = about["data"], about["transfer"]["asked"]
     chosen = choice.validation.get(choice.name)
     figures = (
-        f"chosen and calibrated (temperature {choice.temperature:.2f}) on {data['n_validation']} validation galaxies, "
-        f"where it has\n  accuracy {chosen['accuracy']:.3f} and macro F1 {chosen['macro_f1']:.3f}, which flatters it"
+        f"chosen and calibrated (temperature {choice.temperature:.2f}) on {data['n_validation'][0]} validation "
+        f"galaxies, where it has\n  accuracy {chosen['accuracy']:.3f} and macro F1 {chosen['macro_f1']:.3f}, which flatters it"
         if chosen
         else "not calibrated"
     )
@@ -503,7 +504,8 @@ tags: [galaxies, morphology, galaxalign]
 
 - Starts from the model `{about["transfer"]["model"]}` ({about["transfer"]["model_taxonomy"]}, fingerprint
   {asked["model_fingerprint"]}); sees each image with {Preprocessing.from_dict(data["preprocessing"])}.
-- Learnt from {data["n_train"]} galaxies of `{data["catalog"]}` (fingerprint {data["catalog_fingerprint"][:16]}),
+- Learnt from {data["n_train"][0]} galaxies of `{data["catalog"][0]}`
+  (fingerprint {data["catalog_fingerprint"][0][:16]}),
   {asked["share"]:g} % of its training labels, with seed {about["seed"]}.
 - Share of the fine-tuned weights: {mixed if mixed is not None else "none, the tower is the pretrained one"}.
 - Classifier: {choice.name}, {figures}.
