@@ -4,10 +4,10 @@
 
 For every catalogue of shared galaxies: accuracy, macro F1, balanced accuracy, mAP and mAP@5 by the model's own
 classifier where it has learnt the taxonomy, and by words alone everywhere (`zero_shot`); precision@10 of sentences and
-of class symbols; and with --shifts the same figures on copies of the galaxies as another survey might have taken them.
-Views are averaged as `galaxalign classify` does. Only galaxies of one part of benchmarks/splits/mixture.parquet
-count, none of which a model that was trained with that split has seen. Writes <out>/pretrained_<name>_<part>.json and
-prints Markdown.
+of class symbols; and with --shifts figures on copies of the galaxies as another survey might have taken them. Views are
+averaged as `galaxalign classify` does, but for the copies, which are seen once. Only galaxies of one part of
+benchmarks/splits/mixture.parquet count, none of which a model that was trained with that split has seen. Writes
+<out>/pretrained_<name>_<part>.json and prints Markdown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from galaxalign.benchmark.retrieval import retrieval_scores
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.folder import Model, load_model
+from galaxalign.encoders.folder import Model, load_model, model_folder
 from galaxalign.encoders.load import load_encoder
 from galaxalign.symbols import symbol_bank
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
@@ -190,8 +190,8 @@ def of_gallery(model: Model, gallery: Gallery, *, shifts: bool) -> tuple[dict[st
         }
     if shifts:
         result["shifted"] = {}
-        for name, copies in shifted(images).items():
-            seen = encode_array(encoder, copies, mirror=True)
+        for name, copies in {"the galaxies as they are": images, **shifted(images)}.items():
+            seen = one_view(encoder, copies)
             result["shifted"][name] = {
                 way: {
                     key: float(figures(gallery.labels, chances, scheme.class_names)[key])
@@ -200,6 +200,12 @@ def of_gallery(model: Model, gallery: Gallery, *, shifts: bool) -> tuple[dict[st
                 for way, chances in probabilities(model, scheme, seen).items()
             }
     return result, vectors
+
+
+def one_view(encoder: Any, images: np.ndarray) -> np.ndarray:
+    """Return unit vectors of pictures seen once each: a tenth of the time is enough to compare copies."""
+    parts = [encoder.encode_images(images[start : start + 64]).numpy() for start in range(0, len(images), 64)]
+    return np.concatenate(parts)
 
 
 def precision(query: np.ndarray, vectors: np.ndarray, relevant: np.ndarray, k: int = 10) -> float:
@@ -225,7 +231,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if Path(args.model).is_dir():
+    if model_folder(args.model).is_dir():
         model = load_model(args.model)
     else:
         scheme = load_taxonomy("galaxy_zoo_2")
@@ -284,10 +290,8 @@ def markdown(result: dict[str, Any]) -> str:
     lines.append(f"| mean | | {result['mean_precision_at_10']:.2f} | |")
     if any("shifted" in found for found in result["catalogues"].values()):
         sources = [source for source, found in result["catalogues"].items() if "shifted" in found]
-        lines += ["", "| macro F1 on | " + " | ".join(sources) + " |", "|---" * (len(sources) + 1) + "|"]
+        lines += ["", "| macro F1, one view of | " + " | ".join(sources) + " |", "|---" * (len(sources) + 1) + "|"]
         way = {source: "own" if "own" in result["catalogues"][source] else "zero_shot" for source in sources}
-        plain = [f"{result['catalogues'][s][way[s]]['macro_f1']:.3f}" for s in sources]
-        lines.append("| the galaxies as they are | " + " | ".join(plain) + " |")
         for name in result["catalogues"][sources[0]]["shifted"]:
             values = [f"{result['catalogues'][s]['shifted'][name][way[s]]['macro_f1']:.3f}" for s in sources]
             lines.append(f"| {name} | " + " | ".join(values) + " |")

@@ -105,11 +105,17 @@ class Model:
     votes: VoteHead | None = None
 
     def task(self, taxonomy: Taxonomy | None = None) -> Task | None:
-        """Return what the model has learnt of a taxonomy, by default its own; None where it has not."""
-        if taxonomy is None or taxonomy == self.taxonomy:
-            return Task(self.taxonomy, self.classifier, self.symbols)
-        found = self.also.get(taxonomy.name)
-        return found if found is not None and found.taxonomy == taxonomy else None
+        """Return what the model has learnt of a taxonomy, by default its own; None where it has not.
+
+        A taxonomy is known by its name and its classes: a classifier outlives other words for them.
+        """
+        own = Task(self.taxonomy, self.classifier, self.symbols)
+        if taxonomy is None:
+            return own
+        for task in (own, *self.also.values()):
+            if (task.taxonomy.name, task.taxonomy.class_names) == (taxonomy.name, taxonomy.class_names):
+                return task
+        return None
 
 
 def _sha256(path: Path) -> str:
@@ -198,6 +204,9 @@ def save_model(model: Model, folder: Path, *, card: str, compact: bool = False) 
             elif hasattr(encoder.tokenizer, "tokenizer"):
                 encoder.tokenizer.save_pretrained(str(draft))
             config = {"model_cfg": encoder.config, "preprocess_cfg": preprocess}
+            if compact:
+                names = dict.fromkeys(("hf_model_name", "hf_tokenizer_name"), MINILM["package"])
+                config["model_cfg"] = encoder.config | {"text_cfg": encoder.config["text_cfg"] | names}
             (draft / "open_clip_config.json").write_text(json.dumps(config, indent=2))
             if encoder.symbol is not None:
                 tower = {k: v.detach().cpu().contiguous().clone() for k, v in encoder.symbol.state_dict().items()}

@@ -491,7 +491,8 @@ def _card(scheme: Taxonomy, choice: ClassifierChoice, about: dict[str, Any]) -> 
     chosen = choice.validation.get(choice.name)
     figures = (
         f"chosen and calibrated (temperature {choice.temperature:.2f}) on {data['n_validation'][0]} validation "
-        f"galaxies, where it has\n  accuracy {chosen['accuracy']:.3f} and macro F1 {chosen['macro_f1']:.3f}, which flatters it"
+        f"galaxies, where it has\n  accuracy {chosen['accuracy']:.3f} and macro F1 {chosen['macro_f1']:.3f}, which "
+        "flatters it"
         if chosen
         else "not calibrated"
     )
