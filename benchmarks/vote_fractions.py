@@ -4,7 +4,7 @@
     python benchmarks/vote_fractions.py --model RUN --exclude-rows-seen-by-model
 
 Heads are fitted on the train part of benchmarks/splits/shared.parquet and chosen on its validation part; every figure
-is of its test part. A model folder says by its own splits what it was trained and chosen on; where that holds a test
+is of its test part. A model folder lists what it was trained and chosen on; where that holds a test
 galaxy (by id or by the groups of the shared split) nothing is measured, or with --exclude-rows-seen-by-model without
 these galaxies.
 """
@@ -29,9 +29,10 @@ from galaxalign.data.catalog import read_catalog
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.splits import Split, read_split
 from galaxalign.encoders.clip import ClipEncoder, build_lite
-from galaxalign.encoders.folder import load_model
+from galaxalign.encoders.folder import Model, load_model
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.provenance import provenance
+from galaxalign.training.seen import read_trained_on
 from galaxalign.training.vote_likelihood import vote_log_likelihood
 from galaxalign.tree import DecisionTree
 from galaxalign.votes import Votes, read_votes
@@ -42,19 +43,12 @@ PARTS = ("train", "validation", "test")
 ALPHAS = np.logspace(-3, 2, 11)
 
 
-def seen_by(folder: Path) -> set[str]:
+def seen_by(model: Model) -> set[str]:
     """Return the ids of all galaxies that a model, and the models it started from, were trained or chosen on."""
-    splits = [path for name in ("split.parquet", "votes_split.parquet") if (path := folder / name).is_file()]
-    if folder / "split.parquet" not in splits:
-        raise SystemExit(f"{folder} has no split.parquet, so what it was trained on is not known; nothing is measured")
-    found: set[str] = set()
-    for path in splits:
-        table = read_split(path).table
-        found |= set(table["id_str"][table["part"].isin(("train", "validation"))])
-    start = str(json.loads((folder / "galaxalign.json").read_text()).get("data", {}).get("encoder", ""))
-    if start.startswith("local-dir:"):
-        found |= seen_by(Path(start.removeprefix("local-dir:")))
-    return found
+    known = read_trained_on(model)
+    if known is None:
+        raise SystemExit(f"{model.folder} does not list what it was trained on; nothing is measured")
+    return set(known.ids)
 
 
 def gather(
@@ -176,8 +170,8 @@ def main() -> None:
     if args.model == "lite":
         encoder: Any = build_lite(preprocessing=Preprocessing(crop=args.crop, size=128))
     else:
-        seen = seen_by(Path(args.model))
         model = load_model(args.model)
+        seen = seen_by(model)
         encoder, own, mirror = model.encoder, model.votes, not model.taxonomy.handed
     split = read_split(HERE / "splits" / "shared.parquet")
     data, groups, n_seen = gather(encoder, tree, split, args.shared, seen, mirror=mirror)
