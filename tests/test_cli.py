@@ -442,7 +442,7 @@ def test_empty_query(embeddings: Path) -> None:
         ["search", "e.parquet", "--format", "xml"],
         ["search"],
         ["train", "--taxonomy", "efigi", "--out", "run"],
-        ["classify", "catalog.csv"],
+        ["classify"],
         ["simulate", "--n", "many", "--out", "folder"],
     ],
 )

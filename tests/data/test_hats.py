@@ -312,10 +312,9 @@ def test_the_audit_of_galaxy10_decals_finds_the_same_pairs_across_partitions(sha
     "address", ["https://example.org/hats/desi", "s3://bucket/desi.parquet", "https://x.org/*.csv"]
 )
 def test_an_address_is_said_to_be_one(address: str, tmp_path: Path) -> None:
-    for given in (address, Path(address)):
-        with pytest.raises(InputError, match=r"is an address, .*; fetch the table or the HATS directory first"):
-            read_catalog(given)
-        with pytest.raises(InputError, match="is an address"):
-            scan_catalog(given)
+    with pytest.raises(InputError, match=r"is an address, .*; fetch the table or the HATS directory first"):
+        read_catalog(Path(address))
+    with pytest.raises(InputError, match="is an address"):
+        scan_catalog(Path(address))
     with pytest.raises(InputError, match="is an address, .*galaxalign data fetch gz_desi downloads"):
         galaxalign.convert(name="gz_desi", from_=address, out=tmp_path / "out")

@@ -24,6 +24,7 @@ Criterion = Literal["log_loss", "macro_f1", "accuracy", "mean"]
 CLASSIFIERS = ("prompts", "symbols", "both", "head", "linear")
 
 _SAVED = ("name", "temperature", "settings", "criterion", "validation", "n_validation")
+_ROUNDING = 1e-7
 _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 _PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -303,7 +304,8 @@ def _simplest(trials: list[_Trial], criterion: str) -> _Trial:
             difference = trial.surprise - best.surprise
         else:
             difference = best.correct.astype(float) - trial.correct
-        error = float(difference.std()) / len(difference) ** 0.5
+        # Rounding alone makes differences, where the standard error is as good as nothing.
+        error = max(float(difference.std()) / len(difference) ** 0.5, _ROUNDING)
         if trial.scores[criterion] >= best.scores[criterion] - error:
             return trial
     return best
