@@ -3,9 +3,9 @@
     python benchmarks/linear_transfer.py --model RUN --target gz1 --crop 0.45 [--part validation]
     python benchmarks/linear_transfer.py --model lite --target gz1 --crop 0.45          # ImageNet
 
-Features before the projection (`trunk`) and after it (`projected`), unit length, mean of four views (two turns and their
-mirror images). Logistic regression, its C of 10, 100, 1000 (30 with all labels) by log loss on the validation part;
-three nested subsets of the training labels. Galaxies by benchmarks/splits/mixture.parquet; writes
+Features before the projection (`trunk`) and after it (`projected`), unit length, mean of four views (two turns
+and their mirror images). Logistic regression, its C of 10, 100, 1000 (30 with all labels) by log loss on the
+validation part; three nested subsets of the training labels. Galaxies by benchmarks/splits/mixture.parquet; writes
 <out>/linear_transfer_<target>-<name>-<part>.json and prints Markdown.
 """
 
