@@ -68,6 +68,21 @@ def test_galaxies_that_it_has_learnt_from_are_no_test(tmp_path):
     assert figures["n"] == 1
 
 
+def test_a_model_with_a_new_head_for_votes_still_knows_what_it_has_learnt_from(tmp_path):
+    simulate(taxonomy="galaxy10_sdss", n=40, out=tmp_path / "sky", size=64, seed=1)
+    table = pd.read_csv(tmp_path / "sky" / "catalog.csv", dtype={"id_str": str})
+    stems = load_taxonomy("galaxy_zoo_2").tree.stems
+    shares = np.random.default_rng(0).integers(0, 9, (len(table), len(stems)))
+    votes = pd.DataFrame(shares, columns=[f"{stem}_count" for stem in stems])
+    path = tmp_path / "sky" / "voted.csv"
+    pd.concat([table, votes], axis=1).to_csv(path, index=False)
+    folder = galaxalign.fit_votes(catalog=path, taxonomy="galaxy_zoo_2", out=tmp_path / "run", quiet=True)
+    before = set(pd.read_parquet(model_folder("galaxy-lite") / "trained_on.parquet")["id_str"])
+    after = set(pd.read_parquet(folder / "trained_on.parquet")["id_str"])
+    assert before < after
+    assert after - before <= set(table["id_str"])
+
+
 def test_a_folder_of_its_name_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("galaxy-lite").mkdir()

@@ -20,6 +20,7 @@ from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.taxonomy import load_taxonomy
+from galaxalign.training.seen import read_trained_on, write_trained_on
 from galaxalign.votes import Votes, read_votes
 
 __all__ = ["fit_votes"]
@@ -112,6 +113,10 @@ def fit_votes(
     if own.is_file() and not (folder / own.name).exists():
         # So that evaluate still knows which galaxies the towers were trained on.
         shutil.copyfile(own, folder / own.name)
+    # Without the list of what the towers know, nobody would leave those galaxies out of a test.
+    known = read_trained_on(loaded)
+    if known is not None:
+        write_trained_on(folder, [(source, rows)], before=known)
     return folder
 
 

@@ -18,7 +18,7 @@ __all__ = ["ARCHIVE_SUFFIXES", "extract", "gunzip", "members"]
 
 ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar")
 
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)
 
 
 @contextmanager
@@ -32,6 +32,8 @@ def _said(path: Path) -> Iterator[None]:
         reason = "it begins as no zip or tar file does" if unknown else _reason(error)
         kind = "zip archive" if zipped else "archive"
         raise InputError(f"{path} is a truncated or damaged {kind} ({reason}); fetch it again") from error
+    except NotImplementedError as error:  # how zipfile says that it lacks a way of compression
+        raise InputError(f"{path} cannot be unpacked here ({error}); unpack it yourself and give the folder") from error
     except FileNotFoundError:
         raise InputError(f"there is no archive at {path}") from None
 
