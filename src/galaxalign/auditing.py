@@ -229,7 +229,7 @@ def _improbable(
     from galaxalign.verbs import classify
 
     loaded = load_model(model)
-    scheme, trained_on = loaded.taxonomy, read_trained_on(loaded)
+    scheme, trained_on = loaded.taxonomy, read_trained_on(loaded.folder)
     labels = catalog_labels(rows.catalogs[0], scheme)
     predicted = classify(catalog=catalog, model=model, columns=columns, device=device, quiet=quiet)
     probabilities = predicted[[f"probability_{name}" for name in scheme.class_names]].to_numpy()

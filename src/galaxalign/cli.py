@@ -154,7 +154,10 @@ def train(
     ] = None,
     view: Annotated[
         list[str] | None,
-        typer.Option("--view", help="Share of the picture shown in training, as 0.4-1, for all or each catalogue."),
+        typer.Option(
+            "--view",
+            help="Share of the picture shown in training, as 0.4-1 (above 1 smaller, with sky), for all or each catalogue.",
+        ),
     ] = None,
     symbols: Annotated[
         Path | None, typer.Option("--symbols", help="Folder of your own drawings, CLASS.svg or CLASS.png.")

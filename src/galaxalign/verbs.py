@@ -203,7 +203,7 @@ def evaluate(
             f"this model was trained on {catalog}: evaluating its {part} part, {len(rows)} galaxies",
             quiet=quiet,
         )
-    elif (known := read_trained_on(loaded)) is not None:
+    elif (known := read_trained_on(loaded.folder)) is not None:
         taken = "all"
         seen = seen_rows(whole, rows, known, radius=SAME_OBJECT)
         n_trained_on = 0 if seen is None else len(seen)

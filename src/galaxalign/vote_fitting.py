@@ -114,7 +114,7 @@ def fit_votes(
         # So that evaluate still knows which galaxies the towers were trained on.
         shutil.copyfile(own, folder / own.name)
     # Without the list of what the towers know, nobody would leave those galaxies out of a test.
-    known = read_trained_on(loaded)
+    known = read_trained_on(loaded.folder)
     if known is not None:
         write_trained_on(folder, [(source, rows)], before=known)
     return folder

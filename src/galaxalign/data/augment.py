@@ -68,7 +68,8 @@ def augment(
     generator : torch.Generator
         On the CPU; the only source of randomness.
     views : (float, float), optional
-        Smallest and largest share of the canvas to show, in place of `settings.scale` around the frame.
+        Smallest and largest share of the canvas to show, in place of `settings.scale` around the frame. Above 1 the
+        canvas is shown smaller and around it sky as at its rim, or for half of them black.
 
     Returns
     -------
@@ -99,7 +100,9 @@ def augment(
         1,
     ).to(device)
     grid = F.affine_grid(affine, [n, 3, size, size], align_corners=False)
-    result = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    result = _sampled(images.float(), grid, zoom.to(device) * images.shape[-1] / size)
+    if views is not None and views[1] > 1:
+        result = _surrounded(result, images, grid, zoom.to(device), generator)
     if settings.telescopes:
         result = _other_telescopes(result, settings.telescopes, generator)
     if settings.colour:
@@ -112,6 +115,41 @@ def augment(
         strength = uniform(0, settings.noise, 1, 1, 1)
         result = result + (torch.randn(result.shape, generator=generator) * strength).to(device)
     return result.clamp_(0, 255), mirrored
+
+
+def _sampled(images: Tensor, grid: Tensor, step: Tensor) -> Tensor:
+    """Return the images at the grid's places, those that it passes in steps of two pixels or more made smaller first.
+
+    Otherwise fine detail would be seen in training as dots, and at use, where pictures are made smaller with care,
+    never.
+    """
+    halvings = step.log2().round().clamp(0, 3).int()
+    result = torch.empty((len(images), images.shape[1], *grid.shape[1:3]), device=images.device)
+    for level in halvings.unique().tolist():
+        chosen = halvings == level
+        small = F.avg_pool2d(images[chosen], 2**level) if level else images[chosen]
+        result[chosen] = F.grid_sample(
+            small, grid[chosen], mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+    return result
+
+
+def _surrounded(shown: Tensor, images: Tensor, grid: Tensor, zoom: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images with sky or black, in place of reflections, around the canvases that do not fill them.
+
+    Sky has the median and the scatter of the canvas's rim, one pixel wide, in each band.
+    """
+    n, bands, size, _ = shown.shape
+    ends = images.float()
+    rim = torch.cat([ends[:, :, 0], ends[:, :, -1], ends[:, :, :, 0], ends[:, :, :, -1]], 2)
+    level = rim.median(2).values
+    scatter = 1.4826 * (rim - level[:, :, None]).abs().median(2).values
+    noise = torch.randn((n, bands, size, size), generator=generator).to(shown)
+    sky = level[:, :, None, None] + scatter[:, :, None, None] * noise
+    black = (torch.rand(n, generator=generator) < 0.5).to(shown.device)
+    sky = torch.where(black[:, None, None, None], 0.0, sky)
+    outside = (grid.abs() > 1).any(3)[:, None] & (zoom > 1)[:, None, None, None]
+    return torch.where(outside, sky, shown)
 
 
 def _other_telescopes(images: Tensor, share: float, generator: torch.Generator) -> Tensor:

@@ -330,6 +330,13 @@ def model_name(folder: Path | None) -> str:
     return folder.name if folder.parent == _BOXES else str(folder.resolve())
 
 
+def starting_folder(encoder: str) -> Path | None:
+    """Return the GalaxAlign folder that an encoder's name means, "local-dir:FOLDER" or a name in `BOX`; or None."""
+    folder = model_folder(encoder.removeprefix("local-dir:"))
+    named = encoder.startswith("local-dir:") or encoder in BOX
+    return folder if named and (folder / _SETTINGS).is_file() else None
+
+
 def saved_preprocessing(folder: Path) -> Preprocessing | None:
     """Return how the model in a folder looks at images; None where it is no GalaxAlign folder."""
     path = folder / _SETTINGS

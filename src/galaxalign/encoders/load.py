@@ -13,7 +13,7 @@ import torch
 
 from galaxalign.data.preprocessing import Preprocessing, parse_bands
 from galaxalign.encoders.clip import ClipEncoder, build_clip, build_lite, build_timm_minilm
-from galaxalign.encoders.folder import saved_preprocessing
+from galaxalign.encoders.folder import BOX, load_model, saved_preprocessing, starting_folder
 from galaxalign.encoders.vision import VisionEncoder, build_vision, read_weights
 from galaxalign.errors import InputError
 
@@ -53,11 +53,11 @@ def load_encoder(
     Parameters
     ----------
     name : str
-        "lite"; an open_clip model ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL",
-        "local-dir:FOLDER"); or a timm tower ("resnet18.a1_in1k", "MODEL@FILE.safetensors",
+        "lite"; a GalaxAlign model ("local-dir:FOLDER", "galaxy-lite"), to train it further; an open_clip model
+        ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL", "local-dir:FOLDER"); or a timm tower ("resnet18.a1_in1k", "MODEL@FILE.safetensors",
         "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words are wanted.
     crop, stretch, bands, pixel_scale : optional
-        How it looks at images, see `Preprocessing`. A GalaxAlign folder ("local-dir:FOLDER") has its own, and no other.
+        How it looks at images, see `Preprocessing`. A GalaxAlign model has its own, and no other.
     words : bool
         False: only the image tower, its pooled features as vectors.
     device : str, optional
@@ -78,6 +78,12 @@ def load_encoder(
         if words:
             return encoder
         return _trunk_alone(encoder, target)
+    folder = starting_folder(name)
+    if folder is not None:
+        trained = load_model(folder, device=target).encoder
+        if words and not isinstance(trained, ClipEncoder):
+            raise InputError(f"the model {folder} has no words, which this recipe needs; name another encoder")
+        return trained if words or isinstance(trained, VisionEncoder) else _trunk_alone(trained, target)
     architecture = name.partition("@")[0].partition("/")[0]
     if name.startswith(("hf-hub:", "local-dir:")) or architecture in open_clip.list_models():
         clip = build_clip(name, preprocessing=preprocessing, device=target)
@@ -90,11 +96,11 @@ def load_encoder(
         file = name.partition("@")[2]
         weights: dict[str, Any] = read_weights(Path(file)) if file else dict(vision.visual.state_dict())
         return build_timm_minilm(architecture, weights, preprocessing=vision.preprocessing, device=target)
-    known = ["lite", *open_clip.list_models(), *timm.list_models(pretrained=True)]
+    known = ["lite", *BOX, *open_clip.list_models(), *timm.list_models(pretrained=True)]
     close = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
     raise InputError(
-        f"unknown encoder {name!r}; known are lite, open_clip's models (open_clip.list_models()), "
+        f"unknown encoder {name!r}; known are lite, {', '.join(BOX)}, open_clip's models (open_clip.list_models()), "
         f"timm's (timm.list_models()), hf-hub:NAME and local-dir:FOLDER{hint}"
     )
 
@@ -120,7 +126,7 @@ def chain_for_store(name: str, held: Preprocessing, asked: Mapping[str, Any]) ->
         What to give `load_encoder`.
     """
     given = {key: value for key, value in asked.items() if value is not None}
-    if name.startswith("local-dir:") and saved_preprocessing(Path(name.removeprefix("local-dir:"))) is not None:
+    if starting_folder(name) is not None:
         return _preprocessing(name, given), dict(asked)
     options = {key: given.get(key, getattr(held, key)) for key in asked}
     said = {key: value for key, value in options.items() if value is not None}
@@ -153,8 +159,8 @@ def _preprocessing(name: str, asked: dict[str, Any]) -> Preprocessing:
     """Return how an encoder looks at images: as it was saved, or as is asked for."""
     if "bands" in asked:
         asked["bands"] = parse_bands(asked["bands"])
-    folder = Path(name.removeprefix("local-dir:"))
-    saved = saved_preprocessing(folder) if name.startswith("local-dir:") else None
+    folder = starting_folder(name)
+    saved = saved_preprocessing(folder) if folder is not None else None
     if saved is None:
         return Preprocessing(**asked)
     saved.require(

@@ -22,14 +22,14 @@ from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.data.store import open_store
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, Task, save_model
+from galaxalign.encoders.folder import Model, Task, save_model, starting_folder
 from galaxalign.encoders.load import chain_for_store, load_encoder
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
-from galaxalign.training.seen import write_trained_on
+from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
@@ -100,7 +100,8 @@ def train(
         How often a galaxy of each catalogue is seen in an epoch; 1 by default.
     view : str or sequence of str
         For each catalogue the share of the picture that is shown in training, as "0.4-1", so that a model learns
-        galaxies that fill the frame and others that do not; "" and by default all of it, but for the recipe's scale.
+        galaxies that fill the frame and others that do not; above 1 it is shown smaller, with sky or black around.
+        "" and by default all of it, but for the recipe's scale.
     symbols : path, optional
         Folder with your own drawing of each class, CLASS.svg or CLASS.png.
     columns : mapping, optional
@@ -142,11 +143,15 @@ def train(
     parts = split_for([source.catalog for source in sources], split, folder, seed, benchmarks, reach)
     if benchmarks:
         note(parts.excluded_sentence([other.source for other in benchmarks]), quiet=quiet)
+    start = starting_folder(encoder)
+    known = read_trained_on(start)
     ways = "ids" if split is None else "ids and the groups of the split"
     for source in sources:
         leaks = refuse_leaks(source.catalog, parts, radius=reach, allow=allow_leaks)
         for line in (*lacking_note(source.catalog, ways), *leaks):
             note(line, quiet=quiet)
+        if start is not None:
+            refuse_seen(source.catalog, parts, start, known, reach, allow=allow_leaks, quiet=quiet)
         for part in ("train", "validation"):
             members = parts.part(source.catalog, part, share=share if part == "train" else 1.0, seed=seed)
             source.rows[part] = labelled_rows(members, source.labels)
@@ -188,7 +193,7 @@ def train(
         data.append(prepared)
         skipped += missed
     write_skipped(skipped, folder, quiet)
-    write_trained_on(folder, [(source.catalog, source.rows) for source in sources])
+    write_trained_on(folder, [(source.catalog, source.rows) for source in sources], before=known)
     seen = sum(max(1, round(len(part.labels) * part.weight)) for part in data)
     batch = min(plan.batch_size, seen)
     with progress("training", seen // batch * batch * plan.epochs, quiet=quiet) as done:

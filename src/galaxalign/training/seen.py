@@ -9,10 +9,12 @@ import numpy as np
 
 from galaxalign.data.catalog import Catalog, write_table
 from galaxalign.data.groups import found_in, numbered, positions
+from galaxalign.data.splits import Split
 from galaxalign.data.tables import read_table
-from galaxalign.encoders.folder import Model
+from galaxalign.errors import InputError
+from galaxalign.progress import note
 
-__all__ = ["TRAINED_ON", "read_trained_on", "seen_rows", "write_trained_on"]
+__all__ = ["TRAINED_ON", "read_trained_on", "refuse_seen", "seen_rows", "write_trained_on"]
 
 TRAINED_ON = "trained_on.parquet"
 
@@ -50,9 +52,8 @@ def write_trained_on(
     return write_table(listed, folder / TRAINED_ON)
 
 
-def read_trained_on(model: Model) -> Catalog | None:
-    """Return the galaxies that a model was trained or chosen on; None where its folder does not tell."""
-    folder = model.folder
+def read_trained_on(folder: Path | None) -> Catalog | None:
+    """Return the galaxies that the model in a folder was trained or chosen on; None where it does not tell."""
     if folder is None or not (folder / TRAINED_ON).is_file():
         return None
     table = read_table(folder / TRAINED_ON, text_columns=("source", "id_str", "part"))
@@ -68,3 +69,38 @@ def seen_rows(catalog: Catalog, rows: np.ndarray, trained_on: Catalog, *, radius
     if len(trained_on) == 0 or (numbered(catalog) and not all(placed)):
         return None
     return rows[found_in(catalog, trained_on, radius=radius)[rows]]
+
+
+def refuse_seen(
+    source: Catalog, parts: Split, start: Path | None, known: Catalog | None, radius: float, *, allow: bool, quiet: bool
+) -> None:
+    """Refuse, or with `allow` say, that the model in the folder `start` has learnt galaxies of a test part.
+
+    Raises
+    ------
+    InputError
+        It was.
+    """
+    test = parts.part(source, "test")
+    if known is None:
+        note(f"{start} does not tell which galaxies it was trained on; leaks cannot be looked for", quiet=quiet)
+        return
+    found = seen_rows(source, test, known, radius=radius)
+    if found is None:
+        note(
+            f"{start} was trained on galaxies that have neither ids nor positions in common with "
+            f"{source.source}; leaks cannot be looked for",
+            quiet=quiet,
+        )
+        return
+    if not len(found):
+        return
+    said = (
+        f"the model {start} was trained or chosen on {len(found)} of the {len(test)} test galaxies of "
+        f"{source.source} (first: {source.ids[found[0]]}), so no figure on them would be true"
+    )
+    if not allow:
+        raise InputError(
+            f"{said}; make the split with galaxalign split --exclude {start}/trained_on.parquet, or say --allow-leaks"
+        )
+    note(said, quiet=quiet)

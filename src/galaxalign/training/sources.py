@@ -47,7 +47,7 @@ class Source:
     weight : float
         How often a galaxy is seen in an epoch.
     view : (float, float), optional
-        Smallest and largest share of the picture that is shown in training.
+        Smallest and largest share of the picture that is shown in training; above 1 with sky around it.
     """
 
     catalog: Catalog
@@ -123,9 +123,9 @@ def open_source(
     """
     if not 0 < weight < float("inf"):
         raise InputError(f"the weight of {catalog.source} is {weight}; give a positive number")
-    if view is not None and not 0 < view[0] <= view[1] <= 1:
+    if view is not None and not 0 < view[0] <= view[1] <= 5:
         raise InputError(
-            f"the view of {catalog.source} is {view[0]}-{view[1]}; give two shares, 0 < small <= large <= 1"
+            f"the view of {catalog.source} is {view[0]}-{view[1]}; give two shares, 0 < small <= large <= 5"
         )
     votes = None
     if taxonomy.tree is not None and has_votes(catalog.table, taxonomy.tree):
@@ -147,7 +147,9 @@ def prepare_source(
     canvas = preprocessing.with_margin(preprocessing.widest_margin())
     if source.view is not None:
         # The canvas is the whole crop, in enough detail for the smallest view.
-        canvas = replace(preprocessing, size=round(preprocessing.size * min(_MOST_DETAIL, 1 / source.view[0])))
+        canvas = replace(
+            preprocessing, size=round(preprocessing.size * min(_MOST_DETAIL, max(1.0, 1 / source.view[0])))
+        )
     ids = source.catalog.ids
     images, kept, skipped = {}, {}, []
     with progress("reading", sum(map(len, source.rows.values())), quiet=quiet) as done:

@@ -33,7 +33,7 @@ from galaxalign.training.adapt import add_adapters, interpolate, merge_adapters,
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.run import labelled_rows, split_fingerprint, split_for, write_skipped
-from galaxalign.training.seen import read_trained_on, seen_rows, write_trained_on
+from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
@@ -165,8 +165,8 @@ def transfer(
     parts = split_for([source], split, folder, seed, benchmarks, reach)
     for line in refuse_leaks(source, parts, radius=reach, allow=allow_leaks):
         note(line, quiet=quiet)
-    known = read_trained_on(start)
-    _refuse_seen(source, parts, start, known, reach, allow=allow_leaks, quiet=quiet)
+    known = read_trained_on(start.folder)
+    refuse_seen(source, parts, start.folder, known, reach, allow=allow_leaks, quiet=quiet)
     parts.write(folder / "split.parquet")
     shares = {"train": _fraction(share, "--share"), "validation": _fraction(validation_share, "--validation-share")}
     for part, wanted in shares.items():
@@ -254,42 +254,6 @@ def _looking(start: Model, asked: dict[str, Any], quiet: bool) -> Preprocessing:
     if preprocessing != start.encoder.preprocessing:
         note(f"images are seen with {preprocessing}; the model saw {start.encoder.preprocessing}", quiet=quiet)
     return preprocessing
-
-
-def _refuse_seen(
-    source: Catalog, parts: Split, start: Model, known: Catalog | None, radius: float, *, allow: bool, quiet: bool
-) -> None:
-    """Refuse, or with `allow` say, that the model was trained on galaxies of the target's test part.
-
-    Raises
-    ------
-    InputError
-        It was.
-    """
-    test = parts.part(source, "test")
-    if known is None:
-        note(f"{start.folder} does not tell which galaxies it was trained on; leaks cannot be looked for", quiet=quiet)
-        return
-    found = seen_rows(source, test, known, radius=radius)
-    if found is None:
-        note(
-            f"{start.folder} was trained on galaxies that have neither ids nor positions in common with "
-            f"{source.source}; leaks cannot be looked for",
-            quiet=quiet,
-        )
-        return
-    if not len(found):
-        return
-    said = (
-        f"the model {start.folder} was trained or chosen on {len(found)} of the {len(test)} test galaxies of "
-        f"{source.source} (first: {source.ids[found[0]]}), so no figure on them would be true"
-    )
-    if not allow:
-        raise InputError(
-            f"{said}; make the split with galaxalign split --exclude {start.folder}/trained_on.parquet, or say "
-            "--allow-leaks"
-        )
-    note(said, quiet=quiet)
 
 
 def _plan(method: str, recipe: str | Path | None, n: int, steps: int) -> Recipe | None:
