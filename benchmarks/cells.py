@@ -40,6 +40,10 @@ from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
 
 HERE = Path(__file__).parent
+TOWERS = {
+    "mobilenet": ("mobilenetv3_small_100", "mobilenetv3_small_100_timm.safetensors"),
+    "dinov2": ("vit_small_patch14_dinov2", "dinov2_vits14_timm_fp16.safetensors"),
+}
 DATASETS = {"efigi": ("efigi", 1.0), "gz1": ("galaxy_zoo_1", 0.45)}
 
 
@@ -71,8 +75,8 @@ def make_encoder(tower: str, crop: float, weights: Path, *, words: bool, size: i
     if tower == "lite":
         encoder = build_lite(preprocessing=preprocessing)
     else:
-        state = read_weights(weights / "mobilenetv3_small_100_timm.safetensors")
-        encoder = build_timm_minilm("mobilenetv3_small_100", state, preprocessing=preprocessing)
+        architecture, file = TOWERS[tower]
+        encoder = build_timm_minilm(architecture, read_weights(weights / file), preprocessing=preprocessing)
     if words:
         return encoder
     trunk = encoder.visual.trunk

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cells import DATASETS, make_encoder
+from cells import DATASETS, TOWERS, make_encoder
 from compare import METRICS, SHOWN, Method
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.encode import encode_array
@@ -45,11 +45,10 @@ KEPT = ("accuracy", "macro_f1", "balanced_accuracy", "map", "map_at_5", "ece", "
 
 
 def make_start(args: argparse.Namespace) -> None:
-    """Save the image tower as ImageNet left it: what a pretrained galaxy model is compared with."""
+    """Save the towers as ImageNet and MiniLM left them: what a pretrained galaxy model is compared with."""
     taxonomy = load_taxonomy("efigi")
-    encoder = make_encoder(args.tower, 1.0, args.shared / "weights", words=False, size=args.size)
+    encoder = make_encoder(args.tower, 1.0, args.shared / "weights", words=True, size=args.size)
     unknown = zero_shot(taxonomy.class_names, np.zeros((len(taxonomy), encoder.dimension)), logit_scale=1.0)
-    encoder.architecture = {"lite": "tf_efficientnet_lite0", "mobilenet": "mobilenetv3_small_100"}[args.tower]
     card = f"# {args.tower} from ImageNet\n\nKnows no galaxies; its classifier is of no use."
     print(save_model(Model(encoder, taxonomy, unknown), args.out / "imagenet", card=card))
 
@@ -208,7 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("start", "run", "table"))
     parser.add_argument("--shared", type=Path, default=HERE.parent.parent / "shared")
-    parser.add_argument("--tower", choices=("lite", "mobilenet"), default="mobilenet")
+    parser.add_argument("--tower", choices=("lite", *TOWERS), default="mobilenet")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--start", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--target", choices=DATASETS, default="efigi")

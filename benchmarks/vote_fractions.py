@@ -45,7 +45,7 @@ ALPHAS = np.logspace(-3, 2, 11)
 
 def seen_by(model: Model) -> set[str]:
     """Return the ids of all galaxies that a model, and the models it started from, were trained or chosen on."""
-    known = read_trained_on(model)
+    known = read_trained_on(model.folder)
     if known is None:
         raise SystemExit(f"{model.folder} does not list what it was trained on; nothing is measured")
     return set(known.ids)

@@ -156,7 +156,7 @@ def train(
         list[str] | None,
         typer.Option(
             "--view",
-            help="Share of the picture shown in training, as 0.4-1 (above 1 smaller, with sky), for all or each catalogue.",
+            help="Share of the picture shown in training, as 0.4-1; above 1: smaller, sky around it.",
         ),
     ] = None,
     symbols: Annotated[

@@ -19,7 +19,14 @@ from galaxalign.analysis.vote_head import VoteHead
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.clip import MINILM, ClipEncoder, minilm_folder, quiet_transformers
 from galaxalign.encoders.cpu import tune_allocator
-from galaxalign.encoders.vision import VisionEncoder, create_timm, drop_untrained_head, read_weights, verify_sha256
+from galaxalign.encoders.vision import (
+    VisionEncoder,
+    create_timm,
+    drop_untrained_head,
+    read_weights,
+    untrained_timm,
+    verify_sha256,
+)
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy
 
@@ -375,6 +382,9 @@ def _load_clip(folder: Path, common: dict[str, Any]) -> ClipEncoder:
         kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
         model = kind(**copy.deepcopy(known))
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    tower = config["vision_cfg"].get("timm_model_name", "")
+    if "vit_" in tower:
+        model.visual.trunk = untrained_timm(tower, size=common["preprocessing"].size)
     symbols = folder / _SYMBOLS
     if not any(key.startswith("visual.trunk.conv_head.") for key in weights):
         drop_untrained_head(model.visual.trunk if hasattr(model.visual, "trunk") else model.visual)

@@ -54,8 +54,9 @@ def load_encoder(
     ----------
     name : str
         "lite"; a GalaxAlign model ("local-dir:FOLDER", "galaxy-lite"), to train it further; an open_clip model
-        ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL", "local-dir:FOLDER"); or a timm tower ("resnet18.a1_in1k", "MODEL@FILE.safetensors",
-        "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words are wanted.
+        ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL", "local-dir:FOLDER"); or a timm tower
+        ("resnet18.a1_in1k", "MODEL@FILE.safetensors", "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words
+        are wanted.
     crop, stretch, bands, pixel_scale : optional
         How it looks at images, see `Preprocessing`. A GalaxAlign model has its own, and no other.
     words : bool

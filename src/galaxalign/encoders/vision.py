@@ -145,9 +145,8 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
     tune_allocator()
     if "hub:" not in architecture and not timm.is_model(architecture):
         raise InputError(f"timm has no model {architecture!r}; see timm.list_models()")
-    sized: dict[str, Any] = {"img_size": size} if "vit_" in architecture else {}
     try:
-        trunk = timm.create_model(architecture, pretrained=weights is None, num_classes=0, **sized)
+        trunk = untrained_timm(architecture, size=size, pretrained=weights is None)
     except Exception as error:  # the hub's clients raise many kinds; the way out is the same
         raise InputError(
             f"the weights of {architecture} cannot be fetched ({type(error).__name__}); download its "
@@ -168,6 +167,14 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
         if result.missing_keys:
             drop_untrained_head(trunk)
     return trunk
+
+
+def untrained_timm(architecture: str, *, size: int, pretrained: bool = False) -> nn.Module:
+    """Return a timm tower without classifier for images of some size, which a ViT has to be told."""
+    import timm
+
+    sized: dict[str, Any] = {"img_size": size} if "vit_" in architecture else {}
+    return timm.create_model(architecture, pretrained=pretrained, num_classes=0, **sized)
 
 
 def normalization(trunk: nn.Module) -> tuple[Sequence[float], Sequence[float]]:

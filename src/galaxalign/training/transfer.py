@@ -19,7 +19,6 @@ from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
-from galaxalign.data.splits import Split
 from galaxalign.data.tables import write_json
 from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
