@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,13 +15,14 @@ from galaxalign.data.audit import (
     check_positions,
     gather,
     refuse_leaks,
+    refuse_leaks_across,
     same_ids,
     same_values,
     sky_pairs_of,
 )
-from galaxalign.data.catalog import Catalog, as_catalog
+from galaxalign.data.catalog import Catalog, as_catalog, read_catalog
 from galaxalign.data.doubts import sky_doubts
-from galaxalign.data.splits import make_split
+from galaxalign.data.splits import Split, make_split, read_split
 from galaxalign.errors import InputError
 
 
@@ -201,6 +204,90 @@ def test_a_split_grouped_by_wrong_positions_is_refused_once_they_are_right() -> 
     with pytest.raises(InputError, match=r"the split leaks: \d+ pairs of rows .* make it anew"):
         refuse_leaks(right, split)
     assert refuse_leaks(right, make_split(right)) == []
+
+
+def moved(split: Split, source: str, **parts: str) -> Split:
+    """Return the split in which rows of a catalogue, by id, have other parts."""
+    table = split.table.copy()
+    for identity, part in parts.items():
+        row = (table["source"] == source) & (table["id_str"] == identity)
+        assert row.sum() == 1
+        table.loc[row, "part"] = part
+    return Split(table, split.fingerprints, split.fractions, split.seed, split.radius)
+
+
+def three() -> list[Catalog]:
+    """Return catalogues that share ids (a and b), that share a galaxy 2 arcsec apart (d), and a value of a column."""
+    a = pd.DataFrame({"id_str": ["p", "q", "r", "s"], "night": ["1", "2", "3", "4"]})
+    b = pd.DataFrame({"id_str": ["q", "t", "u"], "ra": [1.0, 2.0, 3.0], "dec": 0.0, "night": ["5", "6", "4"]})
+    d = pd.DataFrame({"id_str": ["v", "w"], "ra": [9.0, 2.0], "dec": [0.0, 2 / 3600]})
+    tables = {"a": a, "b": b, "d": d}
+    return [as_catalog(table, source=name, require=()) for name, table in tables.items()]
+
+
+def test_a_galaxy_in_two_parts_of_two_catalogues_is_refused_whatever_tells_it() -> None:
+    catalogs = three()
+    split = make_split(*catalogs, group_column="night")
+    assert refuse_leaks_across(catalogs, split) == []
+    every = {identity: "train" for identity in "pqrstuvw"}
+    for source, catalog in zip("abd", catalogs, strict=True):
+        split = moved(split, source, **{identity: every[identity] for identity in catalog.ids})
+    assert refuse_leaks_across(catalogs, split) == []
+    by_id = moved(split, "b", q="test")
+    with pytest.raises(
+        InputError,
+        match=r"^the split leaks: 1 galaxies of a are also in b or closer than 60 arcsec to one, in another part, "
+        r"first q \(train\) and q \(test\) \(same id\); make it anew .*, or say --allow-leaks$",
+    ):
+        refuse_leaks_across(catalogs, by_id)
+    by_group = moved(split, "a", s="validation")
+    with pytest.raises(InputError, match=r"1 galaxies of a .* s \(validation\) and u \(train\) \(same group of the"):
+        refuse_leaks_across(catalogs, by_group)
+    by_place = moved(split, "d", w="test")
+    with pytest.raises(InputError, match=r"1 galaxies of b are also in d .* t \(train\) and w \(test\)"):
+        refuse_leaks_across(catalogs, by_place)
+    # without positions and groups only ids are left
+    for one in (by_group, by_place):
+        alone = Split(one.table.assign(group=range(9)), one.fingerprints, one.fractions, one.seed, one.radius)
+        assert refuse_leaks_across(catalogs[::2], alone, radius=0) == []
+    apart = by_place.table.assign(group=range(9))
+    apart_split = Split(apart, split.fingerprints, split.fractions, split.seed, split.radius)
+    assert refuse_leaks_across(catalogs, apart_split, radius=1.9) == []
+    with pytest.raises(InputError, match=r"closer than 2.1 arcsec .* w \(test\), 2 arcsec apart"):
+        refuse_leaks_across(catalogs, apart_split, radius=2.1)
+    # what is in no part does not leak, and every pair of catalogues has its sentence
+    assert refuse_leaks_across(catalogs, moved(by_id, "a", q="excluded")) == []
+    both = moved(by_id, "d", w="test")
+    said = refuse_leaks_across(catalogs, both, allow=True)
+    assert [line.partition(" or closer")[0][len("the split leaks: ") :] for line in said] == [
+        "1 galaxies of a are also in b",
+        "1 galaxies of b are also in d",
+    ]
+    assert refuse_leaks_across(catalogs[:1], both) == []
+
+
+def test_row_numbers_of_two_catalogues_are_not_compared() -> None:
+    tables = [
+        as_catalog(pd.DataFrame({"ra": np.arange(8.0) + k, "dec": k}), source=f"s{k}", require=()) for k in (0, 40)
+    ]
+    split = make_split(*tables)
+    parts = ["train"] * 8 + ["test"] * 8
+    ungrouped = Split(split.table.assign(part=parts, group=range(16)), split.fingerprints, split.fractions, 0, 60.0)
+    assert refuse_leaks_across(tables, ungrouped) == []
+
+
+@pytest.mark.real
+def test_the_split_for_several_catalogues_has_no_galaxy_in_two_parts(shared: Path) -> None:
+    names = ("efigi", "gz1", "gz2", "gz2_stripe82")
+    catalogs = [read_catalog(shared / "data" / name / "catalog.csv") for name in names]
+    split = read_split(Path(__file__).parents[2] / "benchmarks" / "splits" / "mixture.parquet")
+    assert refuse_leaks_across(catalogs, split) == []
+    of_two = set(catalogs[1].ids) & set(catalogs[2].ids)
+    first = next(k for k in range(len(catalogs[2])) if catalogs[2].ids[k] in of_two)
+    then = split.parts_of(catalogs[2])[first]
+    there = "test" if then == "train" else "train"
+    with pytest.raises(InputError, match=r"1 galaxies of gz1 are also in gz2 "):
+        refuse_leaks_across(catalogs, moved(split, "gz2", **{catalogs[2].ids[first]: there}))
 
 
 def test_a_split_of_another_catalogue_is_refused() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.encode import prompt_prototypes
 from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.splits import read_split
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.encoders.vision import VisionEncoder
 from galaxalign.errors import InputError
@@ -225,6 +226,34 @@ def test_a_model_that_knows_galaxies_of_the_test_part_is_refused(common, pretrai
     chain = pd.read_parquet(folder / "trained_on.parquet")
     assert set(chain["source"]) == {"first", "target"}
     assert set(known["id_str"]) < set(chain["id_str"])
+
+
+def test_training_on_two_catalogues_refuses_a_galaxy_that_one_trains_on_and_the_other_tests(
+    tmp_path, tiny_clip, capsys
+):
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = zero_shot(taxonomy.class_names, prompt_prototypes(tiny_clip, taxonomy), logit_scale=10.0)
+    start = save_model(Model(tiny_clip, taxonomy, choice), tmp_path / "start", card="")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    surveys = [pictures(tmp_path / name, taxonomy.class_names, 40, start=at) for name, at in (("one", 0), ("two", 100))]
+    second = pd.read_csv(surveys[1])
+    second.loc[0, "id_str"] = "one0000"
+    second.to_csv(surveys[1], index=False)
+    path = split(catalogs=surveys, out=tmp_path / "parts.parquet")
+    parts = read_split(path)
+    shared_row = parts.table["id_str"] == "one0000"
+    assert parts.table["part"][shared_row].nunique() == 1
+    parts.table.loc[shared_row, "part"] = ["train", "test"]
+    parts.write(path)
+    run = {"recipe": tmp_path / "tiny.toml", "catalog": surveys, "taxonomy": "galaxy_mnist", "split": path}
+    run["encoder"] = f"local-dir:{start}"
+    with pytest.raises(
+        InputError, match=r"1 galaxies of one are also in two .* one0000 \(train\) and one0000 \(test\)"
+    ):
+        train(**run, out=tmp_path / "refused")
+    assert not (tmp_path / "refused" / "galaxalign.json").exists()
+    assert (train(**run, allow_leaks=True, out=tmp_path / "allowed") / "galaxalign.json").is_file()
+    assert "1 galaxies of one are also in two" in capsys.readouterr().err
 
 
 def test_a_model_without_its_list_says_that_leaks_cannot_be_looked_for(common, pretrained, tmp_path, capsys):

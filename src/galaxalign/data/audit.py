@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from galaxalign.data.catalog import Catalog
 from galaxalign.data.doubts import PositionLook, half_lacking, lacking, sky_doubts
 from galaxalign.data.groups import numbered, positions
-from galaxalign.data.sky import RADIUS, SAME_OBJECT, out_of_range, separation, sky_pairs
+from galaxalign.data.sky import RADIUS, SAME_OBJECT, nearest, out_of_range, separation, sky_pairs
 from galaxalign.data.splits import PARTS, Split
 from galaxalign.errors import InputError
 
@@ -35,6 +35,7 @@ __all__ = [
     "gather",
     "leak_sentence",
     "refuse_leaks",
+    "refuse_leaks_across",
     "same_ids",
     "same_values",
     "sky_pairs",
@@ -47,6 +48,7 @@ COLUMNS = (*_MINE, "other_source", "other_id", "other_part", "other_label", "dis
 """Of a table of findings. `severity` is error, warning or info; those of a single galaxy leave other_* empty."""
 
 _LISTED = 1_000_000  # neighbours beyond this number are counted only
+_AXES = ("ra", "dec")
 _RARE = 10  # galaxies below which a class can neither be learnt nor measured
 
 
@@ -334,16 +336,92 @@ def refuse_leaks(catalog: Catalog, split: Split, *, radius: float = RADIUS, allo
 
 def split_groups(rows: Rows, split: Split) -> list[Pairs]:
     """Return pairs of rows that the split itself calls one galaxy."""
-    group = dict(zip(split.table["source"] + "\x1f" + split.table["id_str"], split.table["group"], strict=True))
-    names = {fingerprint: source for source, fingerprint in split.fingerprints.items()}
-    source = names[rows.catalogs[0].fingerprint]
     parts = rows.table["part"].tolist()
-    values = [group[f"{source}\x1f{identity}"] for identity in rows.catalogs[0].ids]
+    values = _groups(rows.catalogs[0], split)
     order = sorted(range(len(values)), key=lambda row: (values[row], parts[row] not in PARTS, parts[row]))
     chain = [(a, b) for a, b in pairwise(order) if values[a] == values[b]]
     return [
         Pairs("same_group_of_the_split", "info", np.array(chain, np.int64).reshape(-1, 2), same=False, listed=False)
     ]
+
+
+def refuse_leaks_across(
+    catalogs: Sequence[Catalog], split: Split, *, radius: float = RADIUS, allow: bool = False
+) -> list[str]:
+    """Look for galaxies that stand in one part of a catalogue and in another part of another one.
+
+    They are told by their ids (row numbers are none), by the groups of the split, and by position.
+
+    Parameters
+    ----------
+    catalogs : sequence of Catalog
+        Those of the split that are used together.
+    split : Split
+    radius : float
+        In arcsec; what lies closer is one galaxy. 0: positions are not looked at.
+    allow : bool
+        Say it in place of refusing.
+
+    Returns
+    -------
+    list of str
+        A sentence for each two catalogues between which the split leaks, if that is allowed.
+
+    Raises
+    ------
+    InputError
+        If the split leaks between two catalogues, unless that is allowed.
+    """
+    tables = []
+    for catalog in catalogs if len(catalogs) > 1 else ():
+        table = gather(catalog, split).table.assign(group=_groups(catalog, split))
+        tables.append(table.drop(columns="id_str") if numbered(catalog) else table)
+    notes = []
+    for (one, table), (other, others) in combinations(zip(catalogs, tables, strict=False), 2):
+        leaks = _elsewhere(table, others, radius)
+        if not leaks:
+            continue
+        row, (partner, told) = min(leaks.items())
+        near = f" or closer than {radius:g} arcsec to one" if radius > 0 else ""
+        sentence = (
+            f"the split leaks: {len(leaks)} galaxies of {one.source} are also in {other.source}{near}, in another "
+            f"part, first {one.ids[row]} ({table['part'][row]}) and {other.ids[partner]} "
+            f"({others['part'][partner]}){told}; make it anew from both catalogues at once with galaxalign split"
+        )
+        if not allow:
+            raise InputError(f"{sentence}, or say --allow-leaks")
+        notes.append(sentence)
+    return notes
+
+
+def _elsewhere(one: pd.DataFrame, other: pd.DataFrame, radius: float) -> dict[int, tuple[int, str]]:
+    """Return which rows of a table stand in another part of another one: the row there, and what tells so."""
+    import pandas as pd
+
+    found: dict[int, tuple[int, str]] = {}
+    for part in PARTS:
+        mine = np.flatnonzero(one["part"] == part)
+        theirs = np.flatnonzero(other["part"].isin(PARTS) & (other["part"] != part))
+        for key, told in (("id_str", " (same id)"), ("group", " (same group of the split)")):
+            if key in one and key in other:
+                place = pd.Series(theirs, other[key].iloc[theirs])
+                partner = place[~place.index.duplicated()].reindex(one[key].iloc[mine]).to_numpy()
+                for k in np.flatnonzero(np.isfinite(partner)):
+                    found.setdefault(int(mine[k]), (int(partner[k]), told))
+        if radius > 0:
+            places = (table[axis].to_numpy()[rows] for table, rows in ((one, mine), (other, theirs)) for axis in _AXES)
+            distance, which = nearest(*places)
+            for k in np.flatnonzero(distance <= radius):
+                found.setdefault(int(mine[k]), (int(theirs[which[k]]), f", {distance[k]:.3g} arcsec apart"))
+    return found
+
+
+def _groups(catalog: Catalog, split: Split) -> list[str]:
+    """Return what the split calls the galaxy of each row of a catalogue."""
+    source = {fingerprint: source for source, fingerprint in split.fingerprints.items()}[catalog.fingerprint]
+    rows = split.table[split.table["source"] == source]
+    group = dict(zip(rows["id_str"], rows["group"], strict=True))
+    return [group[identity] for identity in catalog.ids]
 
 
 def _audited(rows: Rows, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

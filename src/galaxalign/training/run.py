@@ -12,7 +12,7 @@ import numpy as np
 
 from galaxalign.analysis.classifiers import ClassifierChoice, choose_classifier
 from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
-from galaxalign.data.audit import refuse_leaks
+from galaxalign.data.audit import refuse_leaks, refuse_leaks_across
 from galaxalign.data.catalog import IMAGES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.doubts import lacking_note
 from galaxalign.data.pictures import check_store
@@ -112,7 +112,7 @@ def train(
         As "60arcsec": how close on the sky rows of different parts must not be, and how close to a galaxy
         of `exclude` is the same one.
     allow_leaks : bool
-        Train although the split has the same galaxy, or neighbours, in different parts.
+        Train although the split has the same galaxy, or neighbours, in different parts, of one catalogue or of two.
     device : str, optional
     quiet : bool
 
@@ -166,6 +166,8 @@ def train(
                 "left out",
                 quiet=quiet,
             )
+    for line in refuse_leaks_across([s.catalog for s in sources], parts, radius=reach, allow=allow_leaks):
+        note(line, quiet=quiet)
     parts.write(folder / "split.parquet")
     settings: dict[str, Any] = {
         "catalog": [source.name for source in sources],
