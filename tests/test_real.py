@@ -36,7 +36,7 @@ def test_a_tenth_of_efigi_teaches_lite_more_than_chance_and_the_majority_know(sh
     recipe = tmp_path / "short.toml"
     recipe.write_text(RECIPE)
     run = train(
-        recipe=recipe, catalog=catalog, taxonomy="efigi", split=parts, share=0.1, out=tmp_path / "run", quiet=True
+        recipe=recipe, catalog=catalog, taxonomy="efigi", split=parts, share=10, out=tmp_path / "run", quiet=True
     )
     figures = evaluate(catalog=catalog, model=run, split=parts, out=tmp_path / "metrics.json", quiet=True)
     assert figures["n_failed"] == 0

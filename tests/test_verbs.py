@@ -176,7 +176,10 @@ def test_a_finished_model_is_neither_trained_again_nor_overwritten(trained, surv
     train(**same, out=tmp_path / "run")
     assert "nothing to do" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"other settings \(seed, share\)"):
-        train(**same, seed=1, share=0.5, out=tmp_path / "run")
+        train(**same, seed=1, share=50, out=tmp_path / "run")
+    for wrong in (0, 120):
+        with pytest.raises(InputError, match=f"--share is {wrong}; give percent, above 0 and up to 100"):
+            train(**same, share=wrong, out=tmp_path / "none")
     assert (trained / "galaxalign.json").read_bytes() == before
     # elsewhere the same settings give the same model
     again = train(**same, split=trained / "split.parquet", out=tmp_path / "again")
@@ -186,6 +189,23 @@ def test_a_finished_model_is_neither_trained_again_nor_overwritten(trained, surv
     assert settings["data"]["n_train"][0] > 40
     assert {"packages", "git_commit", "python", "seed", "files"} <= settings.keys()
     assert "tiny" in (again / "README.md").read_text()
+
+
+def test_a_share_of_labels_is_percent_and_a_fraction_by_mistake_is_explained(survey, start, tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    same = {"recipe": tmp_path / "tiny.toml", "catalog": survey, "taxonomy": "galaxy_mnist", "encoder": start}
+    used = {}
+    for share in (50, 0.5):
+        folder = train(**same, share=share, out=tmp_path / f"{share}")
+        listed = pd.read_parquet(folder / "trained_on.parquet")
+        used[share] = set(listed["id_str"][listed["part"] == "train"])
+        said = capsys.readouterr().err
+        assert ("for each of its 4 classes: 4 are taken; the fraction 0.5 is --share 50" in said) == (share == 0.5)
+        assert json.loads((folder / "galaxalign.json").read_text())["data"]["share"] == share / 100
+    parts = pd.read_parquet(folder / "split.parquet")
+    assert len(used[0.5]) == 4
+    assert used[0.5] < used[50]
+    assert len(used[50]) == pytest.approx((parts["part"] == "train").sum() / 2, abs=4)
 
 
 def test_search_by_galaxy_picture_words_and_symbol(trained, survey, tmp_path):

@@ -147,7 +147,7 @@ def train(
     pixel_scale: Annotated[
         str | None, typer.Option("--pixel-scale", help="For a crop in arcsec: wcs, column, or arcsec per pixel.")
     ] = None,
-    share: Annotated[float, typer.Option("--share", help="Share of the training labels to use, 0 to 1.")] = 1.0,
+    share: Annotated[float, typer.Option("--share", help="Percent of the training labels to learn from.")] = 100.0,
     weight: Annotated[
         list[float] | None,
         typer.Option("--weight", help="How often a galaxy is seen in an epoch, for all or each catalogue."),
@@ -156,7 +156,7 @@ def train(
         list[str] | None,
         typer.Option(
             "--view",
-            help="Share of the picture shown in training, as 0.4-1; above 1: smaller, sky around it.",
+            help="Share of the picture to show in training, as 0.4-1 (above 1: with sky), for all or each catalogue.",
         ),
     ] = None,
     symbols: Annotated[

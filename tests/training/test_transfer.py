@@ -268,6 +268,7 @@ def test_input_at_fault_is_one_sentence(common, pretrained, tmp_path):
         ({"method": "magic"}, "no method 'magic' of transfer; choose zero-shot, linear"),
         ({"share": 0}, "--share is 0; give percent"),
         ({"share": 120}, "--share is 120"),
+        ({"validation_share": 0}, "--validation-share is 0; give percent"),
         ({"method": "linear", "wise_ft": "auto"}, "trains no tower, so there is nothing to mix"),
         ({"wise_ft": "much"}, "--wise-ft is much; give a number from 0"),
         ({"wise_ft": 1.5}, "--wise-ft is 1.5"),

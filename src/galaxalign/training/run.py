@@ -34,7 +34,16 @@ from galaxalign.training.sources import Source, framed, open_source, prepare_sou
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, fit
 
-__all__ = ["choose", "labelled_rows", "split_fingerprint", "split_for", "train", "write_skipped"]
+__all__ = [
+    "choose",
+    "few_labels_note",
+    "fraction_of",
+    "labelled_rows",
+    "split_fingerprint",
+    "split_for",
+    "train",
+    "write_skipped",
+]
 
 
 def train(
@@ -50,7 +59,7 @@ def train(
     bands: str | Sequence[str] | None = None,
     pixel_scale: float | str | None = None,
     seed: int = 0,
-    share: float = 1.0,
+    share: float = 100.0,
     weight: float | Sequence[float] = (),
     view: str | Sequence[str] = (),
     symbols: str | Path | None = None,
@@ -95,7 +104,8 @@ def train(
         pixel_scale or pxscale of the catalogue.
     seed : int
     share : float
-        Use this share of the training labels, by class.
+        Percent of the training part's labels to learn from, by class and at least one galaxy of each; for one seed the
+        smaller set lies within the larger. 0.1 is a thousandth.
     weight : float or sequence of float
         How often a galaxy of each catalogue is seen in an epoch; 1 by default.
     view : str or sequence of str
@@ -127,6 +137,7 @@ def train(
         Something about the input is at fault.
     """
     plan, folder = load_recipe(recipe), Path(out)
+    fraction = fraction_of(share, "--share")
     drawings = Path(symbols) if symbols is not None else None
     reach = arcsec(radius)
     sources = _open(catalog, taxonomy, weight, view, columns, quiet)
@@ -153,12 +164,13 @@ def train(
         if start is not None:
             refuse_seen(source.catalog, parts, start, known, reach, allow=allow_leaks, quiet=quiet)
         for part in ("train", "validation"):
-            members = parts.part(source.catalog, part, share=share if part == "train" else 1.0, seed=seed)
+            members = parts.part(source.catalog, part, share=fraction if part == "train" else 1.0, seed=seed)
             source.rows[part] = labelled_rows(members, source.labels)
             if not len(source.rows[part]):
                 raise InputError(
                     f"the {part} part of {source.name} has no galaxy with a label of {source.taxonomy.name}"
                 )
+        few_labels_note(source, parts, share, quiet=quiet)
         ignored = int((source.labels < 0).sum())
         if ignored:
             note(
@@ -179,7 +191,7 @@ def train(
         "view": [list(source.view) if source.view else None for source in sources],
         "encoder": encoder,
         "preprocessing": tower.preprocessing.to_dict(),
-        "share": share,
+        "share": fraction,
         "symbols": str(drawings) if drawings else "drawn by GalaxAlign",
     }
     for source in sources:
@@ -328,6 +340,28 @@ def _finished(folder: Path, plan: Recipe, seed: int, settings: dict[str, Any]) -
 def labelled_rows(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return those of some rows of a catalogue that have a class."""
     return rows[labels[rows] >= 0]
+
+
+def fraction_of(percent: float, option: str) -> float:
+    """Return a percentage as a fraction; InputError unless it is above 0 and up to 100."""
+    if not 0 < percent <= 100:
+        raise InputError(f"{option} is {percent:g}; give percent, above 0 and up to 100")
+    return percent / 100
+
+
+def few_labels_note(source: Source, parts: Split, share: float, *, quiet: bool) -> None:
+    """Say what percent means where below one percent of the training labels is less than a galaxy of each class."""
+    if share >= 1:
+        return
+    there = labelled_rows(parts.part(source.catalog, "train"), source.labels)
+    classes, taken = len(np.unique(source.labels[there])), len(source.rows["train"])
+    if len(there) * share / 100 < classes:
+        note(
+            f"--share {share:g} is {share:g} % of the {len(there)} training labels of {source.name}, less than one "
+            f"galaxy for each of its {classes} classes: {taken} are taken; the fraction {share:g} is "
+            f"--share {100 * share:g}",
+            quiet=quiet,
+        )
 
 
 def split_for(

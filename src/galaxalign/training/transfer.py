@@ -31,7 +31,14 @@ from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.adapt import add_adapters, interpolate, merge_adapters, tower_weights
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
-from galaxalign.training.run import labelled_rows, split_fingerprint, split_for, write_skipped
+from galaxalign.training.run import (
+    few_labels_note,
+    fraction_of,
+    labelled_rows,
+    split_fingerprint,
+    split_for,
+    write_skipped,
+)
 from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
@@ -97,7 +104,7 @@ def transfer(
         Folder of the new model.
     share : float
         Percent of the training part's labels to learn from, by class and at least one galaxy of each; for one seed the
-        smaller set lies within the larger.
+        smaller set lies within the larger. 0.1 is a thousandth.
     method : str
         One of `METHODS`. "zero-shot": the words of the classes, no label is used. "linear": the tower stays as it is
         and a classifier is chosen (words, symbols, a linear head). "fine-tune": cross-entropy trains the tower.
@@ -167,11 +174,13 @@ def transfer(
     known = read_trained_on(start.folder)
     refuse_seen(source, parts, start.folder, known, reach, allow=allow_leaks, quiet=quiet)
     parts.write(folder / "split.parquet")
-    shares = {"train": _fraction(share, "--share"), "validation": _fraction(validation_share, "--validation-share")}
+    shares = {"train": fraction_of(share, "--share"), "validation": fraction_of(validation_share, "--validation-share")}
     for part, wanted in shares.items():
         target.rows[part] = labelled_rows(parts.part(source, part, share=wanted, seed=seed), target.labels)
         if not len(target.rows[part]):
             raise InputError(f"the {part} part of {catalog} has no galaxy with a label of {scheme.name}")
+    if method != "zero-shot":
+        few_labels_note(target, parts, share, quiet=quiet)
     plan = _plan(method, recipe, len(target.rows["train"]), steps)
     identity: dict[str, Any] = {
         "catalog": source.source,
@@ -239,12 +248,6 @@ def _mixing(wise_ft: str | float | None, method: str) -> str | float:
     if not 0 <= value <= 1:
         raise InputError(f"--wise-ft is {wise_ft}; give a number from 0 (as before) to 1 (fine-tuned), or auto")
     return value
-
-
-def _fraction(percent: float, option: str) -> float:
-    if not 0 < percent <= 100:
-        raise InputError(f"{option} is {percent:g}; give percent, above 0 and up to 100")
-    return percent / 100
 
 
 def _looking(start: Model, asked: dict[str, Any], quiet: bool) -> Preprocessing:
