@@ -129,7 +129,9 @@ def train(
         list[str], typer.Option("--taxonomy", help="Name or TOML file of the classes, for all or each catalogue.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Run folder; it becomes the model folder.")],
-    encoder: Annotated[str, typer.Option("--encoder", help="lite, or an open_clip or timm name.")] = "lite",
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="lite, galaxy-lite, local-dir:MODEL, open_clip or timm name.")
+    ] = "lite",
     split: Annotated[Path | None, typer.Option("--split", help="Saved split; made and kept if left out.")] = None,
     crop: Annotated[
         str | None,

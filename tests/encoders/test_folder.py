@@ -7,12 +7,16 @@ import shutil
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.encode import prompt_prototypes
-from galaxalign.encoders.folder import Model, load_model, save_model
-from galaxalign.encoders.load import _trunk_alone
+from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.encoders.clip import build_timm_minilm
+from galaxalign.encoders.folder import Model, load_model, save_model, starting_folder
+from galaxalign.encoders.load import _trunk_alone, load_encoder
+from galaxalign.encoders.vision import VisionEncoder, create_timm
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import load_taxonomy
 
@@ -103,6 +107,70 @@ def test_an_image_tower_taken_from_a_clip_model_is_saved_and_loaded(tiny_clip, t
     choice = zero_shot(taxonomy.class_names, np.eye(4, tower.dimension, dtype=np.float32), logit_scale=10.0)
     loaded = load_model(save_model(Model(tower, taxonomy, choice), tmp_path / "tower", card=""))
     torch.testing.assert_close(loaded.encoder.encode_images(IMAGES), tower.encode_images(IMAGES))
+
+
+def test_training_goes_on_from_the_model_in_the_box():
+    loaded, model = load_encoder("galaxy-lite"), load_model("galaxy-lite").encoder
+    assert loaded.fingerprint == model.fingerprint
+    assert (loaded.symbol is None) == (model.symbol is None)
+    alone = load_encoder("galaxy-lite", words=False)
+    assert isinstance(alone, VisionEncoder)
+    assert alone.preprocessing == model.preprocessing
+    for name, weight in alone.visual.state_dict().items():
+        assert torch.equal(weight, model.visual.trunk.state_dict()[name]), name
+    with pytest.raises(InputError, match="start from another encoder"):
+        load_encoder("galaxy-lite", crop=0.3)
+
+
+def test_training_goes_on_from_a_folder(saved, tmp_path):
+    model, folder = saved
+    name = f"local-dir:{folder}"
+    assert starting_folder(name) == folder
+    assert starting_folder(str(folder)) is None, "a bare path is no name of an encoder"
+    assert starting_folder(f"local-dir:{tmp_path}") is None
+    loaded = load_encoder(name)
+    assert loaded.fingerprint == model.encoder.fingerprint
+    torch.testing.assert_close(loaded.encode_symbols(IMAGES), model.encoder.encode_symbols(IMAGES))
+    alone = load_encoder(name, words=False)
+    tower = _trunk_alone(model.encoder, model.encoder.device)
+    torch.testing.assert_close(alone.encode_images(IMAGES), tower.encode_images(IMAGES))
+
+
+def tower_without_head():
+    """Return the architecture and random weights of a MobileNetV3 without what follows its pooling."""
+    torch.manual_seed(0)
+    architecture = "mobilenetv3_small_100"
+    trunk = timm.create_model(architecture, num_classes=0)
+    kept = {name: value for name, value in trunk.state_dict().items() if not name.startswith("conv_head.")}
+    assert len(kept) < len(trunk.state_dict())
+    return architecture, kept
+
+
+def test_training_goes_on_from_a_folder_whose_tower_has_no_head(tmp_path):
+    architecture, weights = tower_without_head()
+    encoder = build_timm_minilm(architecture, weights, preprocessing=Preprocessing(size=32))
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = zero_shot(taxonomy.class_names, np.eye(4, encoder.dimension, dtype=np.float32), logit_scale=10.0)
+    name = f"local-dir:{save_model(Model(encoder, taxonomy, choice), tmp_path / 'model', card='')}"
+    torch.testing.assert_close(load_encoder(name).encode_images(IMAGES), encoder.encode_images(IMAGES))
+    alone = load_encoder(name, words=False)
+    assert alone.dimension == 576
+    tower = _trunk_alone(encoder, encoder.device)
+    torch.testing.assert_close(alone.encode_images(IMAGES), tower.encode_images(IMAGES))
+
+
+def test_a_folder_without_words_is_no_start_for_a_recipe_that_needs_them(tmp_path):
+    architecture, weights = tower_without_head()
+    trunk = create_timm(architecture, weights, size=32)
+    half = (0.5, 0.5, 0.5)
+    tower = VisionEncoder(trunk, name=architecture, preprocessing=Preprocessing(size=32), mean=half, std=half)
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = zero_shot(taxonomy.class_names, np.eye(4, tower.dimension, dtype=np.float32), logit_scale=10.0)
+    folder = save_model(Model(tower, taxonomy, choice), tmp_path / "tower", card="")
+    alone = load_encoder(f"local-dir:{folder}", words=False)
+    torch.testing.assert_close(alone.encode_images(IMAGES), tower.encode_images(IMAGES))
+    with pytest.raises(InputError, match="tower has no words, which this recipe needs; name another encoder"):
+        load_encoder(f"local-dir:{folder}")
 
 
 def test_what_is_no_model_folder_is_said(saved, tmp_path):

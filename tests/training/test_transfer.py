@@ -228,6 +228,29 @@ def test_a_model_that_knows_galaxies_of_the_test_part_is_refused(common, pretrai
     assert set(known["id_str"]) < set(chain["id_str"])
 
 
+def test_training_a_model_further_refuses_what_it_has_learnt_and_remembers_it(pretrained, target, tmp_path, capsys):
+    parts = split(catalogs=[target], out=tmp_path / "parts.parquet")
+    table = pd.read_parquet(parts)
+    test = table["id_str"][table["part"] == "test"].tolist()
+    known = pd.read_parquet(pretrained / "trained_on.parquet")
+    run = {"recipe": tmp_path / "tiny.toml", "catalog": target, "taxonomy": "galaxy_zoo_1", "split": parts}
+    run["encoder"] = f"local-dir:{pretrained}"
+    further = train(**run, out=tmp_path / "further", quiet=True)
+    learnt = pd.read_parquet(further / "trained_on.parquet")
+    own = table["id_str"][table["part"].isin(["train", "validation"])]
+    assert set(learnt["id_str"]) == set(known["id_str"]) | set(own)
+    assert set(learnt["source"]) == {"first", "target"}
+    known.loc[0, "id_str"] = test[1]
+    known.to_parquet(pretrained / "trained_on.parquet")
+    said = rf"the model .*pretrained was trained or chosen on 1 of the {len(test)} test galaxies of target"
+    with pytest.raises(InputError, match=rf"{said} \(first: {test[1]}\).*--exclude .*, or say --allow-leaks"):
+        train(**run, out=tmp_path / "refused", quiet=True)
+    assert not (tmp_path / "refused" / "galaxalign.json").exists()
+    capsys.readouterr()
+    train(**run, allow_leaks=True, out=tmp_path / "allowed")
+    assert "was trained or chosen on 1 of the" in capsys.readouterr().err
+
+
 def test_training_on_two_catalogues_refuses_a_galaxy_that_one_trains_on_and_the_other_tests(
     tmp_path, tiny_clip, capsys
 ):

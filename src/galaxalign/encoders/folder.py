@@ -40,6 +40,7 @@ __all__ = [
     "model_name",
     "save_model",
     "saved_preprocessing",
+    "starting_folder",
 ]
 
 BOX = ("galaxy-lite",)

@@ -48,7 +48,7 @@ def load_encoder(
     words: bool = True,
     device: str | None = None,
 ) -> ClipEncoder | VisionEncoder:
-    """Return a pretrained encoder that knows no galaxies yet.
+    """Return an encoder to start training from, by its name.
 
     Parameters
     ----------

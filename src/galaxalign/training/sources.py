@@ -119,7 +119,7 @@ def open_source(
     Raises
     ------
     InputError
-        It has neither labels nor votes of the taxonomy, a weight of no use, or a view outside 0..1.
+        It has neither labels nor votes of the taxonomy, a weight of no use, or a view outside 0..5.
     """
     if not 0 < weight < float("inf"):
         raise InputError(f"the weight of {catalog.source} is {weight}; give a positive number")
