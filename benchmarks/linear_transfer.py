@@ -2,6 +2,7 @@
 
     python benchmarks/linear_transfer.py --model RUN --target gz1 --crop 0.45 [--part validation]
     python benchmarks/linear_transfer.py --model lite --target gz1 --crop 0.45          # ImageNet
+    python benchmarks/linear_transfer.py --model RUN --beside lite --target efigi       # both side by side
 
 Features before the projection (`trunk`) and after it (`projected`), unit length, mean of four views (two turns
 and their mirror images). Logistic regression, its C of 10, 100, 1000 (30 with all labels) by log loss on the
@@ -56,18 +57,23 @@ def features(encoder: Any, images: np.ndarray) -> dict[str, np.ndarray]:
     return {name: torch.cat(parts).numpy() for name, parts in found.items()}
 
 
+def opened(model: str) -> Any:
+    """Return the encoder of a model folder or by its name."""
+    return load_model(model).encoder if model_folder(model).is_dir() else load_encoder(model)
+
+
 def main() -> None:
     """Measure one model on one target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", required=True, help="model folder, a model in the box, or lite (ImageNet)")
+    parser.add_argument("--beside", help="also the features of both models before the projection, side by side")
     parser.add_argument("--target", choices=TARGETS, required=True)
     parser.add_argument("--crop", type=float, default=1.0)
     parser.add_argument("--part", default="test")
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     args = parser.parse_args()
-    trained = model_folder(args.model).is_dir()
-    encoder = load_model(args.model).encoder if trained else load_encoder(args.model)
+    encoder = opened(args.model)
     catalog = read_catalog(args.data / args.target / "catalog.csv")
     labels = load_taxonomy(TARGETS[args.target]).encode(catalog.table["label"])
     split = read_split(HERE / "splits" / "mixture.parquet")
@@ -86,7 +92,12 @@ def main() -> None:
         "crop": args.crop,
     }
     print("| features | mAP | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |\n" + "|---" * 6 + "|")
-    for name, vectors in features(encoder, images).items():
+    found = features(encoder, images)
+    if args.beside:
+        found[f"trunk beside {args.beside}"] = np.hstack(
+            [found["trunk"], features(opened(args.beside), images)["trunk"]]
+        )
+    for name, vectors in found.items():
         mean_ap = float(np.nanmean(retrieval_scores(vectors[tested], labels[tested]).average_precision))
         told: dict[str, Any] = {"map": mean_ap}
         for share in SHARES:
