@@ -517,6 +517,38 @@ def test_votes_by_words_where_the_model_has_no_head_for_the_tree(survey, start, 
     assert not any(name.endswith("_asked") for name in classify(catalog=survey, model=model))
 
 
+VOTES_RECIPE = """
+name = "tiny-votes"
+batch_size = 16
+ema = 0.5
+select = "votes"
+[[stage]]
+name = "votes"
+pairs = { image-votes = 1.0 }
+epochs = 2
+"""
+
+
+def test_a_tower_is_trained_on_votes_and_then_a_head_fitted(survey, voted, start, tmp_path):
+    (tmp_path / "votes.toml").write_text(VOTES_RECIPE)
+    unlabelled = voted.with_name("unlabelled.csv")
+    table = pd.read_csv(voted, dtype={"id_str": str}).drop(columns="label")
+    table.to_csv(unlabelled, index=False)
+    common = {"recipe": tmp_path / "votes.toml", "encoder": start}
+    run = train(**common, catalog=unlabelled, taxonomy="galaxy_zoo_2", out=tmp_path / "run")
+    history = read_table(run / "metrics.csv")
+    assert np.isfinite(history[["vote_log_likelihood", "loss_image-votes"]].to_numpy(np.float64)).all()
+    folder = fit_votes(catalog=unlabelled, model=run, out=tmp_path / "voting")
+    assert load_model(folder).votes.settings["encoder_fingerprint"] == load_model(run).encoder.fingerprint
+    assert load_model(run).encoder.fingerprint != load_model(start.removeprefix("local-dir:")).encoder.fingerprint
+    with pytest.raises(InputError, match="learns from votes alone, and no catalogue has any"):
+        train(**common, catalog=survey, taxonomy="galaxy_mnist", out=tmp_path / "none")
+    silent = voted.with_name("silent.csv")
+    table.drop(columns="total_classifications").to_csv(silent, index=False)
+    with pytest.raises(InputError, match="the votes of silent are fractions and do not say of how many"):
+        train(**common, catalog=silent, taxonomy="galaxy_zoo_2", out=tmp_path / "silent")
+
+
 def test_a_head_is_fitted_on_votes_only(survey, voted, start, tmp_path):
     model = start.removeprefix("local-dir:")
     with pytest.raises(InputError, match="galaxy_mnist is no decision tree"):

@@ -1,11 +1,14 @@
 """Decision trees and the votes that are read by them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from galaxalign.errors import InputError
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
+from galaxalign.tree import DecisionTree
 from galaxalign.votes import has_votes, read_votes, vote_labels
 
 TREE = load_taxonomy("galaxy_zoo_2").tree
@@ -224,3 +227,14 @@ def test_bad_trees_are_refused(change, message):
     change(data["questions"])
     with pytest.raises(InputError, match=message):
         Taxonomy.from_dict(data)
+
+
+def test_mirror_images_swap_the_answers_with_a_handedness() -> None:
+    handed = load_taxonomy("galaxy_zoo_1_handed").tree
+    assert handed.flip_permutation().tolist() == [0, 2, 1, 3, 4, 5]
+    plain = load_taxonomy("galaxy_zoo_2").tree
+    assert plain.flip_permutation().tolist() == list(range(len(plain.stems)))
+    (question,) = handed.questions
+    alone = DecisionTree((replace(question, answers=(question.answers[0], *question.answers[2:])),))
+    with pytest.raises(InputError, match="anticlockwise_spiral of galaxy_type has 0 mirror images"):
+        alone.flip_permutation()

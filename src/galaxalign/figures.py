@@ -125,7 +125,7 @@ def learning_curves(history: pd.DataFrame, out: str | Path, *, best_epoch: int |
     ----------
     history : DataFrame
         metrics.csv of a run: a row for each epoch with `stage`, `epoch`, `loss_<pair>` (empty in stages
-        without that pair), `accuracy`, `macro_f1`, `map`.
+        without that pair), `map`, and where there was something to classify with `accuracy` and `macro_f1`.
     out : path-like
         Image file.
     best_epoch : int, optional
@@ -149,7 +149,8 @@ def learning_curves(history: pd.DataFrame, out: str | Path, *, best_epoch: int |
         label = name.removeprefix("loss_").replace("-", " – ")
         _curve(losses, history, name, label, style)
     for style, (name, label) in zip(_LINES, _VALIDATION.items(), strict=False):
-        _curve(scores, history, name, label, style)
+        if name in history:
+            _curve(scores, history, name, label, style)
     losses.set_ylabel("training loss")
     rows_of_legend = -(-len(pairs) // 3)
     highest = float(np.nanmax(history[pairs].to_numpy(), initial=0.1))

@@ -127,6 +127,34 @@ class DecisionTree:
         """Whether an answer depends on the handedness, so that a mirrored image has other votes."""
         return any(answer.morphology.handedness for answer in self.answers)
 
+    def flip_permutation(self) -> NDArray[np.int64]:
+        """Return, for each answer (column), the one that volunteers give of the mirrored image.
+
+        Raises
+        ------
+        InputError
+            An answer with a handedness has no mirror image in its question, or several.
+        """
+        permutation = np.arange(len(self.answers))
+        for question, part in zip(self.questions, self.slices, strict=True):
+            for column in range(part.start, part.stop):
+                answer = self.answers[column]
+                if answer.morphology.handedness is None:
+                    continue
+                mirrored = answer.morphology.flipped()
+                twins = [
+                    other
+                    for other in range(part.start, part.stop)
+                    if self.answers[other].morphology == mirrored and self.answers[other].leads_to == answer.leads_to
+                ]
+                if len(twins) != 1:
+                    raise InputError(
+                        f"the answer {answer.name} of {question.name} has {len(twins)} mirror images; give it exactly "
+                        "one, with the same morphology, the opposite handedness and the same next question"
+                    )
+                permutation[column] = twins[0]
+        return permutation
+
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """Which columns belong to each question."""

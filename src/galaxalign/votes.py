@@ -83,6 +83,30 @@ class Votes:
         counts = np.nan_to_num(self.fractions) * self.tree.spread(voters)
         return np.where(np.isfinite(self.fractions), counts, 0.0).astype(np.float32)
 
+    def counted(self, voters: float | None = None, *, source: str = "") -> NDArray[np.float64]:
+        """Return votes per answer, shape (N, A), that a likelihood can be made of.
+
+        Parameters
+        ----------
+        voters : float, optional
+            How many volunteers saw a galaxy where the table does not say.
+        source : str
+            The catalogue, named in the error.
+
+        Raises
+        ------
+        InputError
+            The votes are fractions of nobody knows how many.
+        """
+        counts = self.counts(unknown=np.nan if voters is None else voters).astype(np.float64)
+        if not np.isfinite(counts).all():
+            raise InputError(
+                f"the votes{f' of {source}' if source else ''} are fractions and do not say of how many volunteers; "
+                "add a column total_classifications with how many saw each galaxy (fit-votes takes one number for all, "
+                "--voters)"
+            )
+        return counts
+
     def agreement(self, others: Votes | None = None) -> NDArray[np.float32]:
         """Return how alike galaxies were seen, shape (N, M), 0 to 1 where the votes are the same.
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from galaxalign.errors import InputError
+from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.norms import SymbolStatistics
 from galaxalign.training.recipe import Recipe
-from galaxalign.training.step import TrainingData, mixed_batches
+from galaxalign.training.step import TrainingData, VoteCounts, drawn_per_epoch, mixed_batches
 from galaxalign.training.trainer import fit
+from galaxalign.training.vote_likelihood import concentrations, constant_outputs, dirichlet_multinomial_loss
 
 
 def survey(n: int = 48, seed: int = 0) -> TrainingData:
@@ -291,7 +293,7 @@ def test_several_catalogues_are_learnt_together_each_by_its_own_classes(tiny_cli
 
 
 def test_batches_have_a_share_of_each_catalogue():
-    drawn, batches = mixed_batches([40, 10], [1.0, 2.0], 12, torch.Generator().manual_seed(0))
+    drawn, batches = mixed_batches([40, 10], [40, 20], 12, torch.Generator().manual_seed(0))
     assert [len(rows) for rows in drawn] == [40, 20]
     assert sorted(drawn[0]) == list(range(40))
     assert (np.bincount(drawn[1]) == 2).all()
@@ -306,3 +308,126 @@ def test_prompts_of_the_class_take_the_place_of_captions(tiny_clip):
     result = fit(tiny_clip, recipe(stage=[stage]), survey(), seed=1)
     assert "loss_image-text" in result.history[0]
     assert result.history[-1]["accuracy"] > 0.9
+
+
+# --- the likelihood of votes ---------------------------------------------------------------------------
+
+HANDED = load_taxonomy("galaxy_zoo_1_handed").tree
+
+
+def voted(n: int = 48, seed: int = 0) -> TrainingData:
+    """Return the survey with thirty votes on each galaxy: red is called elliptical, green clockwise, blue edge-on."""
+    data = survey(n, seed)
+    rng = np.random.default_rng(seed + 100)
+    favourite = np.array([0, 1, 3])
+
+    def votes(labels: np.ndarray) -> np.ndarray:
+        chances = np.full((len(labels), 6), 0.02)
+        chances[np.arange(len(labels)), favourite[labels]] = 0.9
+        return np.stack([rng.multinomial(30, p) for p in chances]).astype(np.float32)
+
+    data.votes = VoteCounts(HANDED, votes(data.labels), votes(data.validation_labels))
+    return data
+
+
+def by_votes(**changes) -> Recipe:
+    stage = {"name": "votes", "pairs": {"image-votes": 1}, "epochs": 8, "lr_trunk": 3e-3, "lr_head": 1e-2}
+    still = {"colour": 0.0, "rotate": False, "flip": False}
+    return recipe(select="votes", augmentation=still, stage=[stage | changes])
+
+
+def constant(data: TrainingData) -> float:
+    """Return the log likelihood per validation galaxy of the best constant prediction."""
+    outputs = constant_outputs(torch.from_numpy(data.votes.counts), HANDED.slices)
+    seen = torch.from_numpy(data.votes.validation_counts)
+    return -float(dirichlet_multinomial_loss(concentrations(outputs).expand(len(seen), -1), seen, HANDED.slices).mean())
+
+
+@pytest.mark.parametrize("tower", ["clip", "timm"])
+def test_votes_teach_an_image_tower_more_than_the_same_votes_for_every_galaxy(tiny_clip, tower):
+    from galaxalign.encoders.vision import VisionEncoder
+
+    encoder, half = tiny_clip, (0.5, 0.5, 0.5)
+    if tower == "timm":
+        trunk = tiny_clip.visual.trunk
+        encoder = VisionEncoder(trunk, name="t", preprocessing=tiny_clip.preprocessing, mean=half, std=half)
+    data = voted()
+    result = fit(encoder, by_votes(), data, seed=1)
+    likely = [row["vote_log_likelihood"] for row in result.history]
+    assert max(likely) > constant(data) + 1
+    assert result.best_epoch == len(likely) - int(np.argmax(likely[::-1]))
+    assert "accuracy" not in result.history[-1]
+    assert result.history[-1]["loss_image-votes"] < result.history[0]["loss_image-votes"]
+
+
+def test_before_the_first_step_the_votes_are_the_constant_ones(tiny_clip):
+    data = voted()
+    result = fit(tiny_clip, by_votes(epochs=1, lr_trunk=0.0, lr_head=1e-9), data)
+    assert result.history[0]["vote_log_likelihood"] == pytest.approx(constant(data), abs=1e-3)
+
+
+def test_a_killed_run_on_votes_goes_on_with_its_heads(tiny_clip, tmp_path):
+    import copy
+
+    class KilledError(Exception):
+        pass
+
+    def start():
+        encoder = copy.copy(tiny_clip)
+        encoder.model = copy.deepcopy(tiny_clip.model)
+        return encoder
+
+    def kill(row):
+        if row["epoch"] == 2:
+            raise KilledError
+
+    whole, broken, resumed = start(), start(), start()
+    plan = by_votes(epochs=4)
+    straight = fit(whole, plan, voted(), seed=3)
+    with pytest.raises(KilledError):
+        fit(broken, plan, voted(), seed=3, out=tmp_path, on_epoch=kill)
+    again = fit(resumed, plan, voted(), seed=3, out=tmp_path)
+    assert again.best_epoch == straight.best_epoch
+    figures = ("vote_log_likelihood", "map", "loss_image-votes")
+    assert [[r[k] for k in figures] for r in again.history] == [[r[k] for k in figures] for r in straight.history]
+    theirs = resumed.model.state_dict()
+    for key, value in whole.model.state_dict().items():
+        torch.testing.assert_close(value, theirs[key], rtol=0, atol=0)
+
+
+def test_catalogues_without_votes_take_no_part_in_votes(tiny_clip):
+    first, second = survey(24), voted(24, seed=5)
+    first.name, second.name = "labelled", "voted"
+    plan = by_votes(epochs=2)
+    assert drawn_per_epoch(plan.stages[0], [first, second]) == [0, 24]
+    last = fit(tiny_clip, plan, [first, second]).history[-1]
+    assert "voted_vote_log_likelihood" in last
+    assert "labelled_vote_log_likelihood" not in last
+    assert last["vote_log_likelihood"] == last["voted_vote_log_likelihood"]
+    both = by_votes(epochs=1, pairs={"image-label": 1, "image-votes": 1})
+    assert drawn_per_epoch(both.stages[0], [first, second]) == [24, 24]
+    row = fit(tiny_clip, both, [first, second]).history[-1]
+    assert {"loss_image-label", "loss_image-votes", "labelled_accuracy", "voted_accuracy"} <= row.keys()
+
+
+def test_a_recipe_of_votes_without_votes_is_refused_in_a_sentence(tiny_clip):
+    with pytest.raises(InputError, match="stage votes of recipe test learns from votes alone, and no cat"):
+        fit(tiny_clip, by_votes(), survey())
+    data = voted()
+    data.votes.validation_counts[:] = 0
+    with pytest.raises(InputError, match="validation galaxies, and none of these has votes"):
+        fit(tiny_clip, by_votes(), data)
+    with pytest.raises(InputError, match="chooses the epoch by votes, but stage two has no image-votes"):
+        fit(tiny_clip, recipe(select="votes"), voted())
+    plan = by_votes().model_copy(update={"select": "mean"})
+    with pytest.raises(InputError, match='set select = "votes"'):
+        fit(tiny_clip, plan, voted())
+
+
+def test_a_mirrored_galaxy_has_the_votes_of_its_mirror_image():
+    votes = voted().votes
+    rows = np.array([0, 1, 2, 1])
+    found = votes.take(rows, np.array([True, False, True, True]))
+    swapped = votes.counts[:, [0, 2, 1, 3, 4, 5]]
+    np.testing.assert_array_equal(found, [swapped[0], votes.counts[1], swapped[2], swapped[1]])
+    assert not np.array_equal(found[1], found[3])

@@ -9,7 +9,14 @@ from scipy.special import gammaln
 from scipy.stats import dirichlet_multinomial
 
 from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.vote_likelihood import concentrations, dirichlet_multinomial_loss, vote_log_likelihood
+from galaxalign.training.vote_likelihood import (
+    START,
+    concentrations,
+    constant_outputs,
+    dirichlet_multinomial_loss,
+    question_loss,
+    vote_log_likelihood,
+)
 
 SLICES = (slice(0, 3), slice(3, 5), slice(5, 11))
 
@@ -97,3 +104,36 @@ def test_impossible_counts_are_refused(bad: float) -> None:
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         vote_log_likelihood(torch.ones(1, 3), torch.ones(1, 2), (slice(0, 2),))
+
+
+def test_the_loss_of_training_is_that_of_scipy_per_question_answered() -> None:
+    alpha, counts = _draws(3)
+    counts[0, SLICES[1]] = 0
+    counts[2] = 0
+    logs = [
+        dirichlet_multinomial.logpmf(counts[row, p], alpha[row, p], counts[row, p].sum())
+        for row, p in ((0, SLICES[0]), (0, SLICES[2]), (1, SLICES[0]), (1, SLICES[1]), (1, SLICES[2]))
+    ]
+    found = question_loss(torch.tensor(alpha), torch.tensor(counts, dtype=torch.float64), SLICES)
+    assert float(found) == pytest.approx(-sum(logs) / 5, rel=1e-9)
+    assert float(question_loss(torch.ones(2, 11), torch.zeros(2, 11), SLICES)) == 0
+
+
+def test_no_constant_makes_the_votes_more_probable_than_the_one_found() -> None:
+    rng = np.random.default_rng(1)
+    counts = torch.from_numpy(rng.multinomial(40, (0.7, 0.2, 0.1), 200)).float()
+    counts = torch.cat([counts, torch.zeros(200, 2)], 1)
+    slices = (slice(0, 3), slice(3, 5))
+    outputs = constant_outputs(counts, slices)
+    assert outputs[3:].tolist() == [START, START]
+    alpha = concentrations(outputs)
+    np.testing.assert_allclose((alpha[:3] / alpha[:3].sum()).numpy(), counts[:, :3].mean(0).numpy() / 40, atol=0.03)
+
+    def loss(candidate: torch.Tensor) -> float:
+        return float(question_loss(concentrations(candidate.double()).expand(200, -1), counts.double(), slices))
+
+    for column in range(3):
+        for step in (-0.3, 0.3):
+            moved = outputs.clone()
+            moved[column] = (moved[column] + step).clamp(-6, 6)
+            assert loss(moved) >= loss(outputs) - 1e-6

@@ -21,7 +21,7 @@ from galaxalign.analysis.classifiers import prototypes
 from galaxalign.captions import answer_prompts
 from galaxalign.errors import InputError
 from galaxalign.toml_table import TomlTable
-from galaxalign.training.vote_likelihood import concentrations, dirichlet_multinomial_loss
+from galaxalign.training.vote_likelihood import START, concentrations, dirichlet_multinomial_loss
 from galaxalign.tree import QUESTION_KEYS, DecisionTree
 from galaxalign.votes import Votes
 
@@ -191,8 +191,7 @@ def fit_vote_head(
     scale = float((vectors - centre).pow(2).mean().sqrt()) or 1.0
     inputs, seen = (vectors - centre) / scale, (others - centre) / scale
     weights = torch.zeros(counts.shape[1], inputs.shape[1], dtype=torch.float64, requires_grad=True)
-    # Where the concentrations begin: a few pseudo-votes, so that the first steps are long enough.
-    bias = torch.full((counts.shape[1],), -2.5, dtype=torch.float64, requires_grad=True)
+    bias = torch.full((counts.shape[1],), START, dtype=torch.float64, requires_grad=True)
 
     def loss(x: Tensor, votes: Tensor) -> Tensor:
         return dirichlet_multinomial_loss(concentrations(x @ weights.T + bias), votes, tree.slices).mean()
@@ -264,7 +263,7 @@ def zero_shot_votes(
 def calibrate_votes(head: VoteHead, embeddings: NDArray[Any], votes: Votes, *, voters: float | None = None) -> VoteHead:
     """Return words with the one temperature that makes some votes most probable (multinomial likelihood)."""
     outputs = head.outputs(embeddings).astype(np.float64)
-    counts = _counts(votes, voters)
+    counts = votes.counted(voters)
 
     def loss(log_temperature: float) -> float:
         scaled = outputs / np.exp(log_temperature)
@@ -307,15 +306,5 @@ def _with_votes(embeddings: NDArray[Any], votes: Votes, voters: float | None, pa
     known = np.flatnonzero(votes.known)
     if not known.size:
         raise InputError(f"no galaxy of the {part} part has votes; give a catalogue with votes, or another split")
-    counts = _counts(votes.take(known), voters)
+    counts = votes.take(known).counted(voters)
     return torch.from_numpy(vectors[known]), torch.from_numpy(counts)
-
-
-def _counts(votes: Votes, voters: float | None) -> NDArray[np.float64]:
-    counts = votes.counts(unknown=np.nan if voters is None else voters).astype(np.float64)
-    if not np.isfinite(counts).all():
-        raise InputError(
-            "the votes are fractions and do not say of how many volunteers; add a column total_classifications, "
-            "or say with --voters how many saw each galaxy"
-        )
-    return counts

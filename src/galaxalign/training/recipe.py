@@ -16,7 +16,9 @@ from galaxalign.training.losses import Targets
 
 __all__ = ["Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
 
-Pair = Literal["image-text", "image-caption", "image-symbol", "symbol-text", "image-image", "image-label"]
+Pair = Literal[
+    "image-text", "image-caption", "image-symbol", "symbol-text", "image-image", "image-label", "image-votes"
+]
 
 
 class Stage(BaseModel):
@@ -29,7 +31,8 @@ class Stage(BaseModel):
         Which kinds of input are brought together, and the weight of each in the loss. "image-caption" brings
         each galaxy to a sentence made of its own votes or attributes (prompts of its class where it has none);
         "image-image" tells for every two galaxies whether they share a class, "image-label" is cross-entropy
-        with a linear head.
+        with a linear head, and "image-votes" the likelihood of each galaxy's votes with a linear head, in nats per
+        question answered (`question_loss`); catalogues without votes take no part in it.
     epochs : int
     targets : {"same_class", "pair"}
         What belongs together by its class: everything of one class, or each galaxy and its own partner.
@@ -88,7 +91,7 @@ class Stage(BaseModel):
         return {pair: weight for pair, weight in pairs.items() if weight}
 
     def uses(self, kind: str) -> bool:
-        """Tell whether the stage needs this kind of input: image, text, caption, symbol or label."""
+        """Tell whether the stage needs this kind of input: image, text, caption, symbol, label or votes."""
         return any(kind in pair.split("-") and weight > 0 for pair, weight in self.pairs.items())
 
 
@@ -114,8 +117,9 @@ class Recipe(BaseModel):
         tower, or mixed (collapses at evaluation where one tower sees both; kept to be measured).
     ema : float
         Decay per step of the running average of the weights that is validated and kept.
-    select : {"mean", "macro_f1", "map"}
-        Which validation figure chooses the epoch; "mean" is that of macro F1 and mAP.
+    select : {"mean", "macro_f1", "map", "votes"}
+        Which validation figure chooses the epoch; "mean" is that of macro F1 and mAP, "votes" the likelihood of the
+        votes by the head of "image-votes".
     validate_every : int
         Epochs between validations and checkpoints; the last epoch of a stage is always validated.
     log_scale_range : tuple of float
@@ -134,7 +138,7 @@ class Recipe(BaseModel):
     prompts_per_class: int = Field(1, ge=1)
     batch_norm: Literal["separate", "frozen", "shared"] = "separate"
     ema: float = Field(0.99, ge=0, lt=1)
-    select: Literal["mean", "macro_f1", "map"] = "mean"
+    select: Literal["mean", "macro_f1", "map", "votes"] = "mean"
     validate_every: int = Field(1, ge=1)
     log_scale_range: tuple[float, float] = (1.0, 4.6052)
     augmentation: Augmentation = Field(default_factory=Augmentation.model_validate({}).model_copy)

@@ -31,8 +31,8 @@ from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
-from galaxalign.training.step import TrainingData
-from galaxalign.training.trainer import TrainingResult, fit
+from galaxalign.training.step import TrainingData, drawn_per_epoch
+from galaxalign.training.trainer import TrainingResult, check_recipe, fit
 
 __all__ = [
     "choose",
@@ -149,6 +149,7 @@ def train(
     for store in stores:
         asked = _as_the_store(store, encoder, asked, quiet)
     tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
+    check_recipe(plan, tower, [source.votes is not None for source in sources])
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
     parts = split_for([source.catalog for source in sources], split, folder, seed, benchmarks, reach)
@@ -208,9 +209,12 @@ def train(
         skipped += missed
     write_skipped(skipped, folder, quiet)
     write_trained_on(folder, [(source.catalog, source.rows) for source in sources], before=known)
-    seen = sum(max(1, round(len(part.labels) * part.weight)) for part in data)
-    batch = min(plan.batch_size, seen)
-    with progress("training", seen // batch * batch * plan.epochs, quiet=quiet) as done:
+    total = 0
+    for stage in plan.stages:
+        seen = sum(drawn_per_epoch(stage, data))
+        batch = max(1, min(plan.batch_size, seen))
+        total += seen // batch * batch * stage.epochs
+    with progress("training", total, quiet=quiet) as done:
         result = fit(tower, plan, data, out=folder, seed=seed, settings=settings, on_step=done)
     tasks = []
     for source, prepared in zip(sources, data, strict=True):

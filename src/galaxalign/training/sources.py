@@ -21,7 +21,7 @@ from galaxalign.progress import progress
 from galaxalign.symbols import morphology_bank, symbol_bank
 from galaxalign.taxonomy import Taxonomy
 from galaxalign.training.recipe import Recipe
-from galaxalign.training.step import TrainingData
+from galaxalign.training.step import TrainingData, VoteCounts
 from galaxalign.training.words import Captioner
 from galaxalign.vote_captions import vote_caption, vote_morphology
 from galaxalign.votes import Votes, has_votes, read_votes, vote_labels
@@ -143,7 +143,15 @@ def prepare_source(
     data : TrainingData
     skipped : list of (str, str)
         The ids that could not be read, with the reason.
+
+    Raises
+    ------
+    InputError
+        No picture of a part could be read, or the recipe learns from votes that do not say of how many volunteers.
     """
+    counts = None
+    if source.votes is not None and any(stage.uses("votes") for stage in plan.stages):
+        counts = source.votes.counted(source=source.name).astype(np.float32)
     canvas = preprocessing.with_margin(preprocessing.widest_margin())
     if source.view is not None:
         # The canvas is the whole crop, in enough detail for the smallest view.
@@ -168,6 +176,8 @@ def prepare_source(
     if source.votes is not None:
         votes = source.votes.take(rows)
         extra["vote_roots"] = votes.roots()
+        if counts is not None:
+            extra["votes"] = VoteCounts(votes.tree, counts[rows], counts[kept["validation"]])
         if needs_symbols and drawings is None:
             shapes = [vote_morphology(votes.tree, fractions, voters) for fractions, voters in votes]
             numbers = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}

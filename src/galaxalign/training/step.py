@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,46 @@ from galaxalign.encoders.cpu import bf16_is_fast
 from galaxalign.training.losses import alignment_loss, same, same_class_loss, sigmoid_loss
 from galaxalign.training.norms import SymbolStatistics
 from galaxalign.training.recipe import Recipe, Stage
+from galaxalign.training.vote_likelihood import concentrations, question_loss
 from galaxalign.training.words import Captioner, Captions, Prompts
+from galaxalign.tree import DecisionTree
 
-__all__ = ["Batch", "Epoch", "TrainingData", "applicable", "mixed_batches", "step_losses"]
+__all__ = [
+    "Batch",
+    "Epoch",
+    "TrainingData",
+    "VoteCounts",
+    "applicable",
+    "drawn_per_epoch",
+    "mixed_batches",
+    "step_losses",
+]
+
+
+@dataclass
+class VoteCounts:
+    """The votes on the galaxies of one catalogue, all 0 of a galaxy without.
+
+    Attributes
+    ----------
+    tree : DecisionTree
+        With A answers.
+    counts : ndarray (N, A), float32
+        On the training galaxies.
+    validation_counts : ndarray (M, A), float32
+    """
+
+    tree: DecisionTree
+    counts: np.ndarray
+    validation_counts: np.ndarray
+
+    def __post_init__(self) -> None:
+        self._mirrored = self.tree.flip_permutation()
+
+    def take(self, rows: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> np.ndarray:
+        """Return the votes on some training galaxies, of mirrored ones those on the mirror image, shape (n, A)."""
+        found = self.counts[rows]
+        return np.where(mirrored[:, None], found[:, self._mirrored], found)
 
 
 @dataclass
@@ -51,6 +89,8 @@ class TrainingData:
         What each of these symbols shows.
     vote_roots : ndarray (N, A), float32, optional
         Unit vectors whose products say how alike galaxies were seen, see `Votes.roots`.
+    votes : VoteCounts, optional
+        What "image-votes" learns.
     name : str
         For the columns of figures of a run over several catalogues.
     weight : float
@@ -71,6 +111,7 @@ class TrainingData:
     kinds: np.ndarray | None = None
     kind_prompts: list[list[str]] | None = None
     vote_roots: np.ndarray | None = None
+    votes: VoteCounts | None = None
     name: str = ""
     weight: float = 1.0
     views: tuple[float, float] | None = None
@@ -104,23 +145,31 @@ def applicable(stage: Stage, data: TrainingData) -> dict[str, float]:
     """Return the pairs of a stage for one catalogue, with their weights.
 
     Where there are neither votes nor attributes to make captions of, the prompts of the class take their place.
+    Without votes there is no "image-votes"; a catalogue that is left with no pair is not seen in the stage.
     """
     pairs: dict[str, float] = {str(pair): weight for pair, weight in stage.pairs.items()}
     if "image-caption" in pairs and data.captioner is None:
         pairs["image-text"] = pairs.pop("image-caption") + pairs.get("image-text", 0.0)
+    if data.votes is None or not data.votes.counts.any():
+        pairs.pop("image-votes", None)
     return pairs
 
 
+def drawn_per_epoch(stage: Stage, sources: Sequence[TrainingData]) -> list[int]:
+    """Return how many galaxies of each catalogue an epoch of a stage sees: none where no pair applies."""
+    return [max(1, round(len(s.labels) * s.weight)) if applicable(stage, s) else 0 for s in sources]
+
+
 def mixed_batches(
-    sizes: list[int], weights: list[float], batch_size: int, generator: torch.Generator
+    sizes: list[int], wanted: list[int], batch_size: int, generator: torch.Generator
 ) -> tuple[list[NDArray[np.int64]], list[list[Batch]]]:
     """Deal the galaxies of several catalogues to batches of like composition.
 
     Parameters
     ----------
     sizes : list of int
-    weights : list of float
-        How often a galaxy of each catalogue is drawn in an epoch; 0.5 takes half of them.
+    wanted : list of int
+        How many galaxies of each catalogue are drawn, see `drawn_per_epoch`; each once before one is drawn again.
     batch_size : int
     generator : torch.Generator
 
@@ -132,10 +181,9 @@ def mixed_batches(
         For each step one batch per catalogue, which may be empty; the last galaxies that fill no batch are left out.
     """
     drawn: list[NDArray[np.int64]] = []
-    for size, weight in zip(sizes, weights, strict=True):
-        wanted = max(1, round(size * weight))
-        turns = [torch.randperm(size, generator=generator).numpy() for _ in range(-(-wanted // size))]
-        drawn.append(np.concatenate(turns)[:wanted])
+    for size, number in zip(sizes, wanted, strict=True):
+        turns = [torch.randperm(size, generator=generator).numpy() for _ in range(-(-number // size))]
+        drawn.append(np.concatenate([np.zeros(0, np.int64), *turns])[:number])
     # The i-th of n galaxies stands at (i + 1/2) / n of the epoch: every batch has its share of each catalogue.
     position = np.concatenate([(np.arange(len(rows)) + 0.5) / len(rows) for rows in drawn])
     owner = np.repeat(np.arange(len(drawn)), [len(rows) for rows in drawn])
@@ -237,6 +285,11 @@ def _source_losses(
     if "image-label" in pairs:
         logits = towers.heads[index](features)
         losses["image-label"] = F.cross_entropy(logits, y, label_smoothing=stage.label_smoothing)
+    if "image-votes" in pairs:
+        assert data.votes is not None
+        counts = torch.from_numpy(data.votes.take(batch.rows, mirrored)).to(device)
+        alpha = concentrations(towers.vote_heads[str(index)](features))
+        losses["image-votes"] = question_loss(alpha, counts, data.votes.tree.slices)
     if "image-image" in pairs:
         losses["image-image"] = same_class_loss(
             image,

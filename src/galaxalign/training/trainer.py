@@ -26,12 +26,22 @@ from galaxalign.errors import InputError
 from galaxalign.training.checkpoint import load_checkpoint, save_checkpoint
 from galaxalign.training.norms import SymbolStatistics, freeze_batch_norm
 from galaxalign.training.recipe import Recipe, Stage
-from galaxalign.training.step import Epoch, TrainingData, applicable, mixed_batches, step_losses
+from galaxalign.training.step import (
+    Epoch,
+    TrainingData,
+    VoteCounts,
+    applicable,
+    drawn_per_epoch,
+    mixed_batches,
+    step_losses,
+)
+from galaxalign.training.vote_likelihood import concentrations, constant_outputs, dirichlet_multinomial_loss
 from galaxalign.training.words import Captions, Prompts
 
-__all__ = ["TrainingResult", "fit"]
+__all__ = ["TrainingResult", "check_recipe", "fit"]
 
 _STATISTICS = "symbol_statistics."
+_HEADS = ("image-label", "image-votes")  # pairs with a linear head, which compare nothing with anything
 _EPOCH_SEED = 1_000_003  # a prime: the streams of neighbouring seeds and epochs do not meet
 
 
@@ -66,16 +76,32 @@ class _Towers(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(encoder.dimension, source.classes) for source in sources)
         for head in self.heads.parameters():
             nn.init.zeros_(head)
+        self.vote_heads = nn.ModuleDict()
+        if any(stage.uses("votes") for stage in recipe.stages):
+            for index, source in enumerate(sources):
+                if source.votes is not None:
+                    self.vote_heads[str(index)] = _vote_head(encoder.dimension, source.votes)
         low, high = recipe.log_scale_range
         # One scale for each pair of kinds: what separates images from words need not suit images alone.
         used = [(stage, pair) for stage in recipe.stages for source in sources for pair in applicable(stage, source)]
         names = {pair for _, pair in used}
         start = min(max(math.log(1 / 0.07), low), high)
         self.log_scale = nn.ParameterDict(
-            {name: nn.Parameter(torch.tensor(start)) for name in sorted(names) if name != "image-label"}
+            {name: nn.Parameter(torch.tensor(start)) for name in sorted(names.difference(_HEADS))}
         )
-        judged = {pair for stage, pair in used if stage.loss == "sigmoid" or pair == "image-image"} - {"image-label"}
-        self.margin = nn.ParameterDict({name: nn.Parameter(torch.tensor(0.5)) for name in sorted(judged)})
+        judged = {pair for stage, pair in used if stage.loss == "sigmoid" or pair == "image-image"}
+        self.margin = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(0.5)) for name in sorted(judged.difference(_HEADS))}
+        )
+
+
+def _vote_head(dimension: int, votes: VoteCounts) -> nn.Linear:
+    """Return a linear layer that begins with the most probable constant."""
+    head = nn.Linear(dimension, votes.counts.shape[1])
+    nn.init.zeros_(head.weight)
+    with torch.no_grad():
+        head.bias.copy_(constant_outputs(torch.from_numpy(votes.counts), votes.tree.slices))
+    return head
 
 
 def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[str, Any]]:
@@ -89,7 +115,7 @@ def _parameter_groups(towers: _Towers, encoder: Any, stage: Stage) -> list[dict[
     for name, parameter in towers.named_parameters():
         if name.startswith("text."):
             kind = "text"
-        elif name.startswith(("heads.", "log_scale.", "margin.")) or ".head." in name:
+        elif name.startswith(("heads.", "vote_heads.", "log_scale.", "margin.")) or ".head." in name:
             kind = "head"
         else:
             kind = "trunk"
@@ -148,7 +174,7 @@ def fit(
     Parameters
     ----------
     encoder : ClipEncoder or VisionEncoder
-        A VisionEncoder needs "image-label" in every stage and can take part in "image-image" beside it.
+        A VisionEncoder needs "image-label" or "image-votes" in every stage; "image-image" can stand beside it.
     recipe : Recipe
     data : TrainingData or sequence of TrainingData
         One catalogue, or several, each with its own classes, that are learnt together. An epoch is chosen by the mean
@@ -174,14 +200,16 @@ def fit(
         The encoder lacks a tower that the recipe needs, there are fewer than two galaxies, the loss is no longer
         finite, or the folder holds a checkpoint of other settings.
     """
-    if isinstance(encoder, VisionEncoder) and recipe.needs_words:
-        raise InputError(f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols")
-    for stage in recipe.stages:
-        if isinstance(encoder, VisionEncoder) and "image-label" not in stage.pairs:
-            raise InputError(
-                f"stage {stage.name} of recipe {recipe.name} has neither words nor image-label to classify with"
-            )
     sources = [data] if isinstance(data, TrainingData) else list(data)
+    check_recipe(recipe, encoder, [source.votes is not None and bool(source.votes.counts.any()) for source in sources])
+    if recipe.select == "votes" and not any(
+        "image-votes" in applicable(recipe.stages[-1], s) and s.votes is not None and s.votes.validation_counts.any()
+        for s in sources
+    ):
+        raise InputError(
+            f"recipe {recipe.name} chooses the epoch by the votes on validation galaxies, and none of these has votes; "
+            "give another split"
+        )
     n_galaxies = sum(len(source.labels) for source in sources)
     if n_galaxies < 2:
         raise InputError(f"only {n_galaxies} labelled galaxies to train on; at least 2 are needed")
@@ -221,10 +249,9 @@ def fit(
         average = _Average(towers, recipe.ema)
         model, optimizer = accelerator.prepare(towers, optimizer)
         peaks = [group["lr"] for group in optimizer.param_groups]
-        sizes, draws = [len(source.labels) for source in sources], [source.weight for source in sources]
-        seen = sum(max(1, round(n * w)) for n, w in zip(sizes, draws, strict=True))
-        batch_size = min(recipe.batch_size, seen)
-        steps = seen // batch_size
+        sizes, draws = [len(source.labels) for source in sources], drawn_per_epoch(stage, sources)
+        batch_size = min(recipe.batch_size, sum(draws))
+        steps = sum(draws) // batch_size
         total = steps * stage.epochs
         epochs: list[Epoch] = []
         for stage_epoch in range(stage.epochs):
@@ -285,12 +312,14 @@ def fit(
                 result.history.append(row)
                 continue
             figures = _validate(encoder, towers, average.state, sources, stage)
-            score = float(np.mean([_score(found, recipe.select) for found in figures]))
-            row |= {key: _mean([found[key] for found in figures]) for key in figures[0]}
+            names = dict.fromkeys(key for found in figures for key in found)
+            row |= {key: _mean([found[key] for found in figures if key in found]) for key in names}
             if len(sources) > 1:
                 row |= {f"{s.name}_{k}": v for s, found in zip(sources, figures, strict=True) for k, v in found.items()}
             # a warm-up is never chosen; of equal epochs the longest trained is
-            if stage_index == len(recipe.stages) - 1 and score >= best_score:
+            final = stage_index == len(recipe.stages) - 1
+            score = _mean([_score(found, recipe.select) for found in figures]) if final else -math.inf
+            if final and score >= best_score:
                 best_score, result.best_epoch = score, epoch
                 best = {k: v.clone() for k, v in average.state.items()}
                 if statistics is not None:
@@ -342,8 +371,51 @@ def fit(
     return result
 
 
+def check_recipe(recipe: Recipe, encoder: ClipEncoder | VisionEncoder, voted: Sequence[bool]) -> None:
+    """Refuse a recipe that cannot be followed, before any picture is read.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    encoder : ClipEncoder or VisionEncoder
+    voted : sequence of bool
+        Which of the catalogues have votes.
+
+    Raises
+    ------
+    InputError
+        The encoder lacks a tower, no catalogue has the votes that a stage needs, or the epoch cannot be chosen.
+    """
+    only_images = isinstance(encoder, VisionEncoder)
+    if only_images and recipe.needs_words:
+        raise InputError(f"{encoder.name} has only an image tower; recipe {recipe.name} needs words and symbols")
+    for stage in recipe.stages:
+        if only_images and not {*_HEADS} & {*stage.pairs}:
+            raise InputError(
+                f"stage {stage.name} of recipe {recipe.name} has neither words nor image-label to classify with, "
+                "nor image-votes"
+            )
+        if {*stage.pairs} == {"image-votes"} and not any(voted):
+            raise InputError(
+                f"stage {stage.name} of recipe {recipe.name} learns from votes alone, and no catalogue has any; name a "
+                "taxonomy with questions whose votes the catalogue has, or another recipe"
+            )
+    last = recipe.stages[-1]
+    if recipe.select == "votes" and ("image-votes" not in last.pairs or not any(voted)):
+        lacking = "no catalogue has any" if "image-votes" in last.pairs else f"stage {last.name} has no image-votes"
+        raise InputError(f"recipe {recipe.name} chooses the epoch by votes, but {lacking}; change select")
+    classified = "image-label" in last.pairs or (not only_images and {*last.pairs} != {"image-votes"})
+    if recipe.select != "votes" and not classified:
+        raise InputError(
+            f"stage {last.name} of recipe {recipe.name} has neither words nor image-label to classify with; "
+            'set select = "votes"'
+        )
+
+
 def _score(row: dict[str, Any], select: str) -> float:
     """Return what the epoch is chosen by; macro F1 alone where no class has two validation galaxies for an mAP."""
+    if select == "votes":
+        return float(row.get("vote_log_likelihood", math.nan))  # nan: a catalogue without votes has no say
     if not math.isfinite(row["map"]):
         return float(row["macro_f1"])
     return float((row["macro_f1"] + row["map"]) / 2 if select == "mean" else row[select])
@@ -373,45 +445,57 @@ def _words(encoder: Any, data: TrainingData, recipe: Recipe, stage: Stage) -> Ep
 def _validate(
     encoder: Any, towers: _Towers, averaged: dict[str, Tensor], sources: list[TrainingData], stage: Stage
 ) -> list[dict[str, float]]:
-    """Return validation figures of the averaged weights for each catalogue, by words or by the linear head."""
+    """Return validation figures of the averaged weights for each catalogue, by words or by the linear heads."""
     kept = {k: v.clone() for k, v in towers.state_dict().items()}
     towers.load_state_dict(averaged)
     towers.eval()
-    figures = [_figures(encoder, towers, head, data, stage) for head, data in zip(towers.heads, sources, strict=True)]
+    figures = [_figures(encoder, towers, index, data, stage) for index, data in enumerate(sources)]
     towers.load_state_dict(kept)
     return figures
 
 
-def _figures(encoder: Any, towers: _Towers, head: nn.Module, data: TrainingData, stage: Stage) -> dict[str, float]:
-    """Return accuracy, macro F1 and mAP on the validation galaxies of one catalogue."""
+def _figures(encoder: Any, towers: _Towers, index: int, data: TrainingData, stage: Stage) -> dict[str, float]:
+    """Return figures on the validation galaxies of one catalogue.
+
+    mAP; accuracy and macro F1 where there is something to classify with; and with "image-votes" the mean log likelihood
+    of the votes, in nats per galaxy that has some.
+    """
     images, labels = data.validation_images, data.validation_labels
-    vectors, logits = [], []
+    vectors, logits, likely = [], [], []
     use_head = "image-label" in stage.pairs and not stage.uses("text")
+    votes = data.votes if "image-votes" in applicable(stage, data) else None
     for start in range(0, len(images), 256):
         with torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16_is_fast(encoder.device.type)):
             features = encoder.visual(encoder.normalize(to_tensor(images[start : start + 256], encoder.device)))
-        vectors.append(F.normalize(features.float(), dim=-1))
+        features = features.float()
+        vectors.append(F.normalize(features, dim=-1))
         if use_head:
-            logits.append(head(features.float()))
+            logits.append(towers.heads[index](features))
+        if votes is not None:
+            counts = torch.from_numpy(votes.validation_counts[start : start + 256]).to(features)
+            alpha = concentrations(towers.vote_heads[str(index)](features))
+            loss = dirichlet_multinomial_loss(alpha, counts, votes.tree.slices)
+            likely.append(-loss[counts.sum(1) > 0].double())
     embedded = torch.cat(vectors)
+    scores: Tensor | None = None
     if use_head:
         scores = torch.cat(logits)
-    else:
-        counts = [len(p) for p in data.prompts]
+    elif isinstance(encoder, ClipEncoder) and len(towers.log_scale):
+        counts_of_prompts = [len(p) for p in data.prompts]
         words = encoder.encode_texts([s for p in data.prompts for s in p])
-        means = torch.stack([group.mean(0) for group in words.split(counts)])
+        means = torch.stack([group.mean(0) for group in words.split(counts_of_prompts)])
         spoken = [pair for pair in ("image-text", "image-caption") if pair in towers.log_scale]
         pair = spoken[0] if spoken else next(iter(towers.log_scale))
         scores = towers.log_scale[pair].exp() * embedded @ F.normalize(means, dim=-1).T
-    probabilities = scores.softmax(1).cpu().numpy()
-    names = [str(i) for i in range(data.classes)]
-    found = classification_metrics(labels, probabilities, names)
-    retrieved = retrieval_metrics(embedded.cpu().numpy(), labels)
-    return {
-        "accuracy": float(found["accuracy"]),
-        "macro_f1": float(found["macro_f1"]),
-        "map": float(retrieved["map"]),
-    }
+    figures: dict[str, float] = {}
+    if scores is not None:
+        names = [str(i) for i in range(data.classes)]
+        found = classification_metrics(labels, scores.softmax(1).cpu().numpy(), names)
+        figures = {"accuracy": float(found["accuracy"]), "macro_f1": float(found["macro_f1"])}
+    figures["map"] = float(retrieval_metrics(embedded.cpu().numpy(), labels)["map"])
+    if votes is not None:
+        figures["vote_log_likelihood"] = float(torch.cat(likely).mean())
+    return figures
 
 
 def _writer(out: Path | None) -> Any:

@@ -42,7 +42,7 @@ from galaxalign.training.run import (
 from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
 from galaxalign.training.sources import Source, framed, open_source, prepare_source
 from galaxalign.training.step import TrainingData
-from galaxalign.training.trainer import TrainingResult, fit
+from galaxalign.training.trainer import TrainingResult, check_recipe, fit
 
 __all__ = ["METHODS", "transfer"]
 
@@ -182,6 +182,8 @@ def transfer(
     if method != "zero-shot":
         few_labels_note(target, parts, share, quiet=quiet)
     plan = _plan(method, recipe, len(target.rows["train"]), steps)
+    if plan is not None:
+        check_recipe(plan, encoder, [target.votes is not None])
     identity: dict[str, Any] = {
         "catalog": source.source,
         "catalog_fingerprint": source.fingerprint,

@@ -13,11 +13,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["concentrations", "dirichlet_multinomial_loss", "vote_log_likelihood"]
+__all__ = [
+    "START",
+    "concentrations",
+    "constant_outputs",
+    "dirichlet_multinomial_loss",
+    "question_loss",
+    "vote_log_likelihood",
+]
+
+START = -2.5
+"""Output that a fit begins with: concentrations of a few pseudo-votes, where the first steps are long enough."""
 
 # As in Zoobot. Below 1 the density would grow without bound at fractions of 0 and 1; the ceiling keeps a question
 # that everybody answers alike from drawing its concentrations to infinity.
 _LEAST, _RANGE = 1.0, 100.0
+_FARTHEST = 6.0  # beyond it the sigmoid is so flat that training could not come back
 
 
 def concentrations(outputs: Tensor) -> Tensor:
@@ -76,3 +87,47 @@ def dirichlet_multinomial_loss(concentrations: Tensor, counts: Tensor, slices: S
         As for `vote_log_likelihood`.
     """
     return -vote_log_likelihood(concentrations, counts, slices).sum(1)
+
+
+def question_loss(concentrations: Tensor, counts: Tensor, slices: Sequence[slice]) -> Tensor:
+    """Return the negative log likelihood per question that somebody answered, a scalar, in nats.
+
+    `dirichlet_multinomial_loss` summed over the galaxies, divided by how many questions of theirs have votes. A galaxy
+    has up to a dozen questions of a few nats each, so the sum of a galaxy would outweigh every other loss of a recipe;
+    divided, it is a few nats, as a cross-entropy is. The divisor is one for the batch: questions and galaxies keep the
+    weight among one another that the likelihood gives them. 0 where nobody answered anything.
+
+    Parameters
+    ----------
+    concentrations, counts, slices
+        As for `vote_log_likelihood`.
+    """
+    answered = sum(int((counts[:, part].sum(1) > 0).sum()) for part in slices)
+    return dirichlet_multinomial_loss(concentrations, counts, slices).sum() / max(answered, 1)
+
+
+def constant_outputs(counts: Tensor, slices: Sequence[slice]) -> Tensor:
+    """Return the outputs, shape (A,), that make the votes most probable if they are the same for every galaxy.
+
+    What can be said without looking. A linear head that starts there need not spend the training on it. Questions
+    that nobody answered stay at `START`; no output lies farther than 6 from 0.
+
+    Parameters
+    ----------
+    counts : Tensor, shape (N, A)
+    slices : sequence of slice
+        As for `vote_log_likelihood`.
+    """
+    votes = counts.detach().double().cpu()
+    outputs = torch.full((votes.shape[1],), START, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([outputs], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = question_loss(concentrations(outputs).expand(len(votes), -1), votes, slices)
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    return outputs.detach().clamp(-_FARTHEST, _FARTHEST).float()
