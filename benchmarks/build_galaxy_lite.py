@@ -4,13 +4,20 @@
     python benchmarks/pretrained.py --model galaxy-lite --shifts
     python benchmarks/build_galaxy_lite.py --card
 
-RUN is what this command trains (docs/galaxy-lite.md):
+RUN is what the second of these commands trains, FIRST (packed the same way) being `galaxy-lite` then
+(docs/galaxy-lite.md):
 
     galaxalign train galaxy-lite --split benchmarks/splits/mixture.parquet --out RUN \\
       --catalog gz2/catalog.csv --taxonomy galaxy_zoo_2 --weight 2 --view 0.35-1 \\
       --catalog gz2_stripe82/catalog.csv --taxonomy galaxy_zoo_2 --weight 2 --view 0.6-1 \\
       --catalog efigi/catalog.csv --taxonomy efigi --weight 1 --view 0.8-1 \\
       --catalog gz1/catalog.csv --taxonomy galaxy_zoo_1 --weight 1 --view 0.35-1
+    galaxalign train benchmarks/galaxy_lite_further.toml --encoder galaxy-lite --out RUN \
+      --split benchmarks/splits/mixture.parquet \
+      --catalog gz2/catalog.csv --taxonomy galaxy_zoo_2 --weight 2 --view 0.3-1.3 \
+      --catalog gz2_stripe82/catalog.csv --taxonomy galaxy_zoo_2 --weight 2 --view 0.5-1.8 \
+      --catalog efigi/catalog.csv --taxonomy efigi --weight 1 --view 0.6-2.5 \
+      --catalog gz1/catalog.csv --taxonomy galaxy_zoo_1 --weight 1 --view 0.3-1.3
 
 The second call measures what is in the box, the third writes these figures into its card.
 """
