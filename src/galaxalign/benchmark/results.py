@@ -1,0 +1,93 @@
+"""What a finished cell of a benchmark leaves behind, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galaxalign.benchmark.config import Benchmark, Cell
+from galaxalign.data.tables import read_table, write_json, write_table
+from galaxalign.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CellResult", "cell_folder", "finished", "read_results", "write_result"]
+
+_FORMAT = 1
+_ABOUT, _PREDICTIONS, _VECTORS = "cell.json", "predictions.parquet", "vectors.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """A finished cell.
+
+    Attributes
+    ----------
+    cell : Cell
+    about : dict
+        Figures, gates, cost, settings and provenance: what cell.json holds.
+    folder : Path
+    """
+
+    cell: Cell
+    about: dict[str, Any]
+    folder: Path
+
+    def predictions(self) -> pd.DataFrame:
+        """Return one row for each readable test galaxy.
+
+        `id_str`, `group`, `label` (index of the class), `probability_<class>`, `average_precision`,
+        `average_precision_at_5`, and the columns that the data set's `cuts` name.
+        """
+        return read_table(self.folder / _PREDICTIONS, text_columns=("id_str", "group"))
+
+    def vectors(self) -> NDArray[np.float16] | None:
+        """Return the unit vectors of the test galaxies (N, D) in the order of the predictions, where they were kept."""
+        path = self.folder / _VECTORS
+        return np.load(path, allow_pickle=False) if path.is_file() else None
+
+
+def cell_folder(out: Path, cell: Cell) -> Path:
+    """Return where a cell's files lie."""
+    return out / "cells" / cell.name
+
+
+def write_result(
+    folder: Path, about: dict[str, Any], predictions: pd.DataFrame, vectors: NDArray[np.floating] | None
+) -> None:
+    """Write a cell; cell.json, without which it is not finished, comes last."""
+    write_table(predictions, folder / _PREDICTIONS)
+    if vectors is not None:
+        with (folder / _VECTORS).open("wb") as file:
+            np.save(file, vectors.astype(np.float16))
+    write_json({"format": _FORMAT, **about}, folder / _ABOUT)
+
+
+def finished(out: Path, cell: Cell, digest: str | None = None) -> dict[str, Any] | None:
+    """Return what cell.json says, or None where the cell is not finished, or of other settings than `digest` says."""
+    path = cell_folder(out, cell) / _ABOUT
+    if not path.is_file():
+        return None
+    try:
+        about = json.loads(path.read_text())
+        if about["format"] != _FORMAT or digest not in (None, about["digest"]):
+            return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete the folder to run the cell again") from error
+    return dict(about)
+
+
+def read_results(out: str | Path, benchmark: Benchmark) -> list[CellResult]:
+    """Return the finished cells of a benchmark in its order."""
+    found = []
+    for cell in benchmark.cells():
+        about = finished(Path(out), cell)
+        if about is not None:
+            found.append(CellResult(cell, about, cell_folder(Path(out), cell)))
+    return found
