@@ -22,6 +22,7 @@ _HOME = {
     "fit_votes": "galaxalign.vote_fitting",
     "search": "galaxalign.verbs",
     "project": "galaxalign.verbs",
+    "benchmark": "galaxalign.benchmark.run",
     "symbols": "galaxalign.verbs",
     "simulate": "galaxalign.simulate",
     "split": "galaxalign.splitting",

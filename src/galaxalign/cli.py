@@ -29,7 +29,7 @@ class _Polite(TyperGroup):
             _say(f"Error: {' '.join(str(error).split())}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data")
+            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data", "benchmark")
             _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
@@ -473,6 +473,41 @@ def project(
     """Lay the galaxies out on a map: neighbours look alike."""
     path = galaxalign.project(embeddings=embeddings, method=method, out=out, figure=figure, seed=seed)
     print(f"The map is in {path}, its picture in {figure or path.with_suffix('.png')}.")
+
+
+@app.command()
+def benchmark(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="TOML: data sets, encoders, trainings, shares, seeds.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the cells and the report.")],
+    data: Annotated[Path | None, typer.Option("--data", help="What {data} in the configuration stands for.")] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Only every N-th cell, from the K-th; no report.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes that run cells; with GPUs one for each.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells and an estimate; run nothing.")] = False,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Write the report of what is finished.")] = False,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the model folder of each cell.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare methods on splits that do not leak: every cell of a configuration, with a report."""
+    path = galaxalign.benchmark(
+        config=config,
+        out=out,
+        data=data,
+        shard=shard,
+        jobs=jobs,
+        dry_run=dry_run,
+        report_only=report_only,
+        keep_models=keep_models,
+        device=device,
+        quiet=quiet,
+    )
+    if not dry_run:
+        print(f"The {'cells are' if shard else 'report is'} in {path}.")
 
 
 @app.command()

@@ -16,7 +16,14 @@ from scipy.special import log_softmax
 from galaxalign.analysis.calibration import apply_temperature, fit_temperature
 from galaxalign.errors import InputError
 
-__all__ = ["CLASSIFIERS", "ClassifierChoice", "choose_classifier", "prototypes", "zero_shot"]
+__all__ = [
+    "CLASSIFIERS",
+    "ClassifierChoice",
+    "choose_classifier",
+    "compare_classifiers",
+    "prototypes",
+    "zero_shot",
+]
 
 Criterion = Literal["log_loss", "macro_f1", "accuracy", "mean"]
 
@@ -161,7 +168,7 @@ def zero_shot(class_names: Sequence[str], prompts: np.ndarray, *, logit_scale: f
     return ClassifierChoice("prompts", tuple(class_names), weights, bias, settings={"logit_scale": float(logit_scale)})
 
 
-def choose_classifier(
+def compare_classifiers(
     train: tuple[np.ndarray, np.ndarray] | None,
     validation: tuple[np.ndarray, np.ndarray],
     *,
@@ -175,8 +182,8 @@ def choose_classifier(
     log_prior: np.ndarray | None = None,
     prior_strengths: Sequence[float] = _STRENGTHS,
     penalties: Sequence[float] = _PENALTIES,
-) -> ClassifierChoice:
-    """Choose on validation data how galaxies are classified, and calibrate the choice there.
+) -> tuple[str, dict[str, ClassifierChoice]]:
+    """Compare on validation data how galaxies can be classified, choose, and calibrate there.
 
     Candidates are compared by ``criterion``; of those within one standard error of the best the simplest
     wins, and within a candidate the setting nearest to the plain one. The test part plays no role.
@@ -214,7 +221,10 @@ def choose_classifier(
 
     Returns
     -------
-    ClassifierChoice
+    name : str
+        Of the choice.
+    found : dict of ClassifierChoice
+        The best of each candidate, each calibrated, by name.
 
     Raises
     ------
@@ -241,6 +251,7 @@ def choose_classifier(
     }
     compared: dict[str, Any] = {}
     tried: list[_Trial] = []
+    leaders: dict[str, _Trial] = {}
     for name in (name for name in CLASSIFIERS if name in candidates):
         trials = []
         try:
@@ -255,17 +266,29 @@ def choose_classifier(
         if not trials:
             raise ValueError(f"no setting to try for {name}: prior_strengths and penalties must not be empty")
         leader = _simplest(trials, criterion)
-        compared[name] = leader.report()
+        leaders[name], compared[name] = leader, leader.report()
         tried += trials
     if not tried:
         reasons = "; ".join(f"{name}: {entry['skipped']}" for name, entry in compared.items())
         raise InputError(f"no classifier can be made ({reasons}); give prompts, symbols or training galaxies")
     winner = _simplest(tried, criterion)
-    name, chosen = winner.name, winner.head
-    compared[name] = winner.report()
-    weights, bias = chosen.weights.astype(np.float32), chosen.bias.astype(np.float32)
-    temperature = fit_temperature(vectors @ weights.T + bias, truth)
-    return ClassifierChoice(name, names, weights, bias, temperature, chosen.settings, criterion, compared, len(truth))
+    leaders[winner.name], compared[winner.name] = winner, winner.report()
+    found = {}
+    for name, leader in leaders.items():
+        weights, bias = leader.head.weights.astype(np.float32), leader.head.bias.astype(np.float32)
+        temperature = fit_temperature(vectors @ weights.T + bias, truth)
+        found[name] = ClassifierChoice(
+            name, names, weights, bias, temperature, leader.head.settings, criterion, compared, len(truth)
+        )
+    return winner.name, found
+
+
+def choose_classifier(
+    train: tuple[np.ndarray, np.ndarray] | None, validation: tuple[np.ndarray, np.ndarray], **options: Any
+) -> ClassifierChoice:
+    """Return the choice of `compare_classifiers`, which takes the same."""
+    name, found = compare_classifiers(train, validation, **options)
+    return found[name]
 
 
 @dataclass(frozen=True)

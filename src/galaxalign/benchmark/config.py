@@ -16,7 +16,17 @@ from galaxalign.benchmark.systems import load_systems
 from galaxalign.errors import InputError
 from galaxalign.training.recipe import load_recipe
 
-__all__ = ["UNTRAINED", "Benchmark", "Cell", "Dataset", "Pretraining", "Protocol", "Tower", "Training", "load_benchmark"]
+__all__ = [
+    "UNTRAINED",
+    "Benchmark",
+    "Cell",
+    "Dataset",
+    "Pretraining",
+    "Protocol",
+    "Tower",
+    "Training",
+    "load_benchmark",
+]
 
 UNTRAINED = ("zero-shot", "frozen")
 """Trainings that leave the tower as it is: classes by words alone, or a linear head on its vectors."""
@@ -158,7 +168,7 @@ class Run(_Table):
         All by default.
     encoders, trainings : tuple of str
     systems : tuple of str
-        In place of encoders and trainings, or beside them: systems of the papers by name, see `galaxalign.benchmark.systems`.
+        Beside the encoders and trainings: systems of the papers by name, see `galaxalign.benchmark.systems`.
     shares : tuple of float
         Percent of the training labels.
     seeds : tuple of int
@@ -216,9 +226,10 @@ class Benchmark(_Table):
     classifiers : tuple of str
         Candidates; which of them a cell's figures are of is chosen on its validation galaxies.
     steps : int
-        A recipe's epochs are multiplied where its labels are so few that it would take fewer steps.
+        A recipe's epochs are multiplied where labels are so few that it would take fewer steps.
     control_share : float
-        Percent of the labels that the label-shuffle control of each encoder, training and data set learns from; 0: no controls.
+        Percent of the labels that the label-shuffle control of each encoder, training and data set learns from; 0: no
+        controls.
     twins : float
         Protocol "random-split": the share of test galaxies of which another cutout is among the training galaxies.
     copies : int
@@ -294,16 +305,12 @@ class Benchmark(_Table):
                 run.seeds, datasets, pairs, run.shares, run.protocols
             ):
                 found[
-                    Cell(
-                        dataset=dataset, encoder=encoder, training=training, share=share, seed=seed, protocol=protocol
-                    )
+                    Cell(dataset=dataset, encoder=encoder, training=training, share=share, seed=seed, protocol=protocol)
                 ] = None
         ordered = sorted(found, key=lambda cell: cell.seed)
         kinds = dict.fromkeys((c.dataset, c.encoder, c.training) for c in ordered if c.training != "zero-shot")
         controls = [
-            Cell(
-                dataset=dataset, encoder=encoder, training=training, share=self.control_share, seed=0, shuffled=True
-            )
+            Cell(dataset=dataset, encoder=encoder, training=training, share=self.control_share, seed=0, shuffled=True)
             for dataset, encoder, training in kinds
             if self.control_share
         ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import tomllib
 from pydantic import BaseModel, ConfigDict
 
 __all__ = ["System", "load_systems"]

@@ -337,7 +337,7 @@ def refuse_leaks(catalog: Catalog, split: Split, *, radius: float = RADIUS, allo
 def split_groups(rows: Rows, split: Split) -> list[Pairs]:
     """Return pairs of rows that the split itself calls one galaxy."""
     parts = rows.table["part"].tolist()
-    values = _groups(rows.catalogs[0], split)
+    values = split.groups_of(rows.catalogs[0])
     order = sorted(range(len(values)), key=lambda row: (values[row], parts[row] not in PARTS, parts[row]))
     chain = [(a, b) for a, b in pairwise(order) if values[a] == values[b]]
     return [
@@ -374,7 +374,7 @@ def refuse_leaks_across(
     """
     tables = []
     for catalog in catalogs if len(catalogs) > 1 else ():
-        table = gather(catalog, split).table.assign(group=_groups(catalog, split))
+        table = gather(catalog, split).table.assign(group=split.groups_of(catalog))
         tables.append(table.drop(columns="id_str") if numbered(catalog) else table)
     notes = []
     for (one, table), (other, others) in combinations(zip(catalogs, tables, strict=False), 2):
@@ -414,14 +414,6 @@ def _elsewhere(one: pd.DataFrame, other: pd.DataFrame, radius: float) -> dict[in
             for k in np.flatnonzero(distance <= radius):
                 found.setdefault(int(mine[k]), (int(theirs[which[k]]), f", {distance[k]:.3g} arcsec apart"))
     return found
-
-
-def _groups(catalog: Catalog, split: Split) -> list[str]:
-    """Return what the split calls the galaxy of each row of a catalogue."""
-    source = {fingerprint: source for source, fingerprint in split.fingerprints.items()}[catalog.fingerprint]
-    rows = split.table[split.table["source"] == source]
-    group = dict(zip(rows["id_str"], rows["group"], strict=True))
-    return [group[identity] for identity in catalog.ids]
 
 
 def _audited(rows: Rows, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

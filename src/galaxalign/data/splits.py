@@ -119,6 +119,12 @@ class Split:
                 )
         return [parts[identity] for identity in catalog.ids]
 
+    def groups_of(self, catalog: Catalog) -> list[str]:
+        """Return what the split calls the galaxy of each row of a catalogue: rows of one name stay together."""
+        rows = self.table[self.table["source"] == self._source(catalog)]
+        groups = dict(zip(rows["id_str"], rows["group"], strict=True))
+        return [groups[identity] for identity in catalog.ids]
+
     def without(self, catalog: Catalog, other: Catalog, *, radius: float = RADIUS) -> Split:
         """Return the split without the galaxies of `catalog` that stand in `other`, by id or position.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
@@ -153,6 +154,16 @@ class Recipe(BaseModel):
     def epochs(self) -> int:
         """Return the epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)
+
+    def at_least(self, n: int, steps: int) -> Recipe:
+        """Return the recipe with its epochs multiplied where `n` galaxies would make fewer than `steps` steps."""
+        each = max(1, n // min(self.batch_size, n))
+        factor = steps / (each * self.epochs)
+        if factor <= 1:
+            return self
+        stages = tuple(stage.model_copy(update={"epochs": math.ceil(stage.epochs * factor)}) for stage in self.stages)
+        longer = self.model_copy(update={"stages": stages})
+        return longer.model_copy(update={"validate_every": max(self.validate_every, longer.epochs // 15)})
 
 
 def recipe_names() -> tuple[str, ...]:

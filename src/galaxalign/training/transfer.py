@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from galaxalign.analysis.classifiers import ClassifierChoice, choose_classifier, zero_shot
-from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
+from galaxalign.analysis.classifiers import ClassifierChoice
 from galaxalign.data.audit import refuse_leaks
 from galaxalign.data.catalog import Catalog, check_output, read_catalog
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
 from galaxalign.data.tables import write_json
-from galaxalign.encoders.base import to_tensor
 from galaxalign.encoders.clip import ClipEncoder
 from galaxalign.encoders.folder import BOX, Model, load_model, model_folder, save_model
 from galaxalign.encoders.load import default_device
@@ -29,6 +26,7 @@ from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.adapt import add_adapters, interpolate, merge_adapters, tower_weights
+from galaxalign.training.chooser import Chooser, by_words, drawn_symbols
 from galaxalign.training.provenance import provenance
 from galaxalign.training.recipe import Recipe, load_recipe
 from galaxalign.training.run import (
@@ -40,7 +38,7 @@ from galaxalign.training.run import (
     write_skipped,
 )
 from galaxalign.training.seen import read_trained_on, refuse_seen, write_trained_on
-from galaxalign.training.sources import Source, framed, open_source, prepare_source
+from galaxalign.training.sources import Source, open_source, prepare_source
 from galaxalign.training.step import TrainingData
 from galaxalign.training.trainer import TrainingResult, check_recipe, fit
 
@@ -58,7 +56,6 @@ METHODS: dict[str, str | None] = {
 """Ways to learn the target, and the recipe of each that trains the tower."""
 
 _SHARES = tuple(round(0.1 * i, 1) for i in range(11))  # of the fine-tuned weights, from none to all
-_BATCH = 64
 _CHECKPOINT = "checkpoint.safetensors"
 
 
@@ -205,9 +202,9 @@ def transfer(
     drawings = Path(symbols) if symbols is not None else None
     about = _about(identity, start, known)
     if method == "zero-shot":
-        choice = _by_words(encoder, scheme)
+        choice = by_words(encoder, scheme)
         about["data"] |= {"n_train": [0], "n_validation": [0]}
-        drawn = _symbols(encoder, scheme, drawings)
+        drawn = drawn_symbols(encoder, scheme, drawings)
         if known is not None:
             write_trained_on(folder, [], before=known)
     else:
@@ -220,7 +217,7 @@ def transfer(
             f"{len(data.validation_labels)} of the validation part",
             quiet=quiet,
         )
-        chooser = _Chooser(encoder, data, scheme, drawings)
+        chooser = Chooser(encoder, data, scheme, drawings)
         head: Tensor | None = None
         if plan is not None:
             head, found = _fine_tune(encoder, plan, data, chooser, method, mixing, folder, seed, identity, quiet)
@@ -270,18 +267,7 @@ def _plan(method: str, recipe: str | Path | None, n: int, steps: int) -> Recipe 
     plan = load_recipe(recipe or own)
     if method == "flyp-symbols" and recipe is None:
         plan = plan.model_copy(update={"stages": plan.stages[-1:]})  # the warm-up is behind the model already
-    return _enough(plan, n, steps)
-
-
-def _enough(plan: Recipe, n: int, steps: int) -> Recipe:
-    """Return the recipe with its epochs multiplied where `n` galaxies would make fewer than `steps` steps."""
-    each = max(1, n // min(plan.batch_size, n))
-    factor = steps / (each * plan.epochs)
-    if factor <= 1:
-        return plan
-    stages = tuple(s.model_copy(update={"epochs": math.ceil(s.epochs * factor)}) for s in plan.stages)
-    longer = plan.model_copy(update={"stages": stages})
-    return longer.model_copy(update={"validate_every": max(plan.validate_every, longer.epochs // 15)})
+    return plan.at_least(n, steps)
 
 
 def _finished(folder: Path, identity: dict[str, Any]) -> bool:
@@ -324,88 +310,11 @@ def _about(identity: dict[str, Any], start: Model, known: Catalog | None) -> dic
     }
 
 
-def _by_words(encoder: ClipEncoder | VisionEncoder, scheme: Taxonomy) -> ClassifierChoice:
-    return zero_shot(scheme.class_names, prompt_prototypes(encoder, scheme), logit_scale=_scale(encoder))
-
-
-def _scale(encoder: ClipEncoder | VisionEncoder) -> float:
-    """Return what the model multiplies cosines with words by."""
-    if isinstance(encoder, VisionEncoder):
-        return 1.0
-    learnt: Any = encoder.model.logit_scale
-    return float(learnt.detach().exp())
-
-
-def _symbols(encoder: ClipEncoder | VisionEncoder, scheme: Taxonomy, drawings: Path | None) -> np.ndarray | None:
-    if getattr(encoder, "symbol", None) is None:
-        return None
-    return symbol_prototypes(encoder, scheme, drawings=drawings)
-
-
-@dataclass
-class _Chooser:
-    """Chooses and calibrates the classifier of the encoder as its weights stand."""
-
-    encoder: ClipEncoder | VisionEncoder
-    data: TrainingData
-    scheme: Taxonomy
-    drawings: Path | None
-
-    def __post_init__(self) -> None:
-        self._framed = framed(self.data, self.encoder.preprocessing.size)
-
-    def symbols(self) -> np.ndarray | None:
-        return _symbols(self.encoder, self.scheme, self.drawings)
-
-    def choose(self, head: Tensor | None, *, quick: bool = False, **options: Any) -> ClassifierChoice:
-        """Return the choice; `quick` looks at each galaxy once, not in eight views."""
-        words = isinstance(self.encoder, ClipEncoder)
-        encode: Callable[[Any], np.ndarray] = self._one_view if quick else self._all_views
-        return choose_classifier(
-            (encode(self._framed), self.data.labels),
-            (encode(self.data.validation_images), self.data.validation_labels),
-            class_names=self.scheme.class_names,
-            prompts=prompt_prototypes(self.encoder, self.scheme) if words else None,
-            symbols=self.symbols(),
-            logit_scale=_scale(self.encoder),
-            head=self._for_unit_vectors(head),
-            **options,
-        )
-
-    def probe(self) -> Tensor:
-        """Return the linear head (K, D + 1), for vectors before normalisation, that is best on the frozen tower."""
-        choice = self.choose(None, quick=True, candidates=("linear",), prior_strengths=(0.0,))
-        weights, bias = choice.weights / self._length(), choice.bias
-        return torch.from_numpy(np.column_stack([weights, bias])).float() / choice.temperature
-
-    def _for_unit_vectors(self, head: Tensor | None) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return a head for vectors before normalisation as one for unit vectors of the mean length."""
-        if head is None:
-            return None
-        return head[:, :-1].numpy() * self._length(), head[:, -1].numpy()
-
-    def _all_views(self, images: Any) -> np.ndarray:
-        return encode_array(self.encoder, images, mirror=not self.scheme.handed)
-
-    def _one_view(self, images: Any) -> np.ndarray:
-        starts = range(0, len(images), _BATCH)
-        return np.concatenate([self.encoder.encode_images(images[i : i + _BATCH]).cpu().numpy() for i in starts])
-
-    @torch.inference_mode()
-    def _length(self) -> float:
-        """Return the mean length of the training galaxies' vectors before normalisation."""
-        lengths = []
-        for start in range(0, len(self._framed), _BATCH):
-            pixels = to_tensor(self._framed[start : start + _BATCH], self.encoder.device)
-            lengths.append(self.encoder.visual(self.encoder.normalize(pixels)).float().norm(dim=-1).cpu())
-        return float(torch.cat(lengths).mean())
-
-
 def _fine_tune(
     encoder: ClipEncoder | VisionEncoder,
     plan: Recipe,
     data: TrainingData,
-    chooser: _Chooser,
+    chooser: Chooser,
     method: str,
     mixing: str | float,
     folder: Path,

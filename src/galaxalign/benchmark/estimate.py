@@ -1,0 +1,97 @@
+"""What a benchmark is going to do and about how long it takes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from galaxalign.benchmark.cell import load_tower, recipe_of
+from galaxalign.benchmark.config import Benchmark, Cell
+from galaxalign.benchmark.results import finished
+from galaxalign.data.catalog import read_catalog
+from galaxalign.encoders.cpu import bf16_is_fast
+from galaxalign.errors import InputError
+from galaxalign.taxonomy import load_taxonomy
+from galaxalign.training.sources import catalog_labels
+
+__all__ = ["print_estimate"]
+
+_BATCH = 16
+_VIEWS = 8
+_PARTS = (0.7, 0.3)  # of a catalogue: for training, for validation and test
+
+
+def print_estimate(plan: Benchmark, cells: list[Cell], folder: Path, *, jobs: int, device: str | None) -> None:
+    """Print each cell with its state and the seconds it may take, and their sum.
+
+    The rates are those of finished cells of the same encoder, or of one training step on noise. What is printed is an
+    estimate: small networks differ by half as much again.
+    """
+    sizes: dict[str, int] = {}
+    rates: dict[str, tuple[float, float] | str] = {}
+    total, unknown = 0.0, 0
+    for cell in cells:
+        if finished(folder, cell) is not None:
+            print(f"{cell.name:60} done")
+            continue
+        if cell.dataset not in sizes:
+            sizes[cell.dataset] = _galaxies(plan, cell.dataset)
+        if cell.encoder not in rates:
+            rates[cell.encoder] = _rate(plan, cell, folder, device)
+        rate = rates[cell.encoder]
+        if isinstance(rate, str):
+            unknown += 1
+            print(f"{cell.name:60} not known: {rate}")
+            continue
+        n, recipe = sizes[cell.dataset], recipe_of(cell, plan)
+        learnt = max(2, round(n * _PARTS[0] * cell.share / 100))
+        seconds = (learnt + n * _PARTS[1]) * _VIEWS / rate[1]
+        if recipe is not None:
+            seconds += learnt * recipe.at_least(learnt, plan.steps).epochs / rate[0]
+        total += seconds
+        print(f"{cell.name:60} {_readable(seconds)}")
+    there = sum(finished(folder, cell) is not None for cell in cells)
+    print(f"{len(cells)} cells, {there} done; about {_readable(total / jobs)} for the others with --jobs {jobs}")
+    if unknown:
+        print(f"{unknown} cells have encoders that cannot be loaded here and are not counted")
+
+
+def _galaxies(plan: Benchmark, name: str) -> int:
+    """Return how many galaxies of a data set have a label."""
+    dataset = plan.dataset(name)
+    catalog = read_catalog(dataset.catalog, columns=dataset.columns, quiet=True)
+    return int((catalog_labels(catalog, load_taxonomy(dataset.taxonomy)) >= 0).sum())
+
+
+def _rate(plan: Benchmark, cell: Cell, folder: Path, device: str | None) -> tuple[float, float] | str:
+    """Return pictures per second in training and in use, by one step each, or why that cannot be told."""
+    try:
+        encoder = load_tower(
+            plan.encoder(cell.encoder), folder, words=False, dataset=plan.dataset(cell.dataset), device=device
+        )
+    except InputError as error:
+        return str(error)
+    size = encoder.preprocessing.size
+    pixels = np.random.default_rng(0).integers(0, 256, (_BATCH, 3, size, size), np.uint8)
+    noise = torch.from_numpy(pixels)
+    encoder.encode_images(noise)
+    started = time.monotonic()
+    encoder.encode_images(noise)
+    used = time.monotonic() - started
+    encoder.visual.requires_grad_(True)
+    for _ in range(2):
+        started = time.monotonic()
+        with torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16_is_fast(encoder.device.type)):
+            features = encoder.visual(encoder.normalize(noise.to(encoder.device)))
+        features.float().square().mean().backward()
+    return _BATCH / (time.monotonic() - started), _BATCH / used
+
+
+def _readable(seconds: float) -> str:
+    """Return a duration as people write it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,199 @@
+"""`galaxalign benchmark`: every cell of a configuration, once, by one or many processes, and the report."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from galaxalign.benchmark.cell import cell_digest, run_cell
+from galaxalign.benchmark.config import Benchmark, Cell, load_benchmark
+from galaxalign.benchmark.locks import locked, try_lock
+from galaxalign.benchmark.report import write_benchmark_report
+from galaxalign.benchmark.results import cell_folder, finished
+from galaxalign.data.catalog import check_output, read_catalog
+from galaxalign.data.files import write_text
+from galaxalign.data.sky import arcsec
+from galaxalign.data.splits import Split, make_split, read_split
+from galaxalign.errors import InputError
+from galaxalign.progress import note
+from galaxalign.training.run import train
+
+__all__ = ["benchmark"]
+
+_ERROR = "error.txt"
+
+
+def benchmark(
+    *,
+    config: str | Path,
+    out: str | Path,
+    data: str | Path | None = None,
+    shard: str | None = None,
+    jobs: int = 1,
+    dry_run: bool = False,
+    report_only: bool = False,
+    keep_models: bool = False,
+    device: str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Run the cells of a benchmark that are not finished, and write its report.
+
+    The same command goes on where it was stopped, and several processes on the same folder share the cells.
+
+    Parameters
+    ----------
+    config : path
+        TOML, see `galaxalign.benchmark.config`.
+    out : path
+        Folder of the cells and the report.
+    data : path, optional
+        What "{data}" in the configuration stands for.
+    shard : str, optional
+        "3/16": only every 16th cell, from the third on, as for the tasks of a Slurm array; no report.
+    jobs : int
+        Processes that run cells at the same time. With GPUs each process has one of them.
+    dry_run : bool
+        Print the cells and an estimate, and run nothing.
+    report_only : bool
+        Write the report of what is finished, and run nothing.
+    keep_models : bool
+        Keep each cell's model folder.
+    device : str, optional
+    quiet : bool
+
+    Returns
+    -------
+    Path
+        The report; the folder after a dry run or a shard.
+
+    Raises
+    ------
+    InputError
+        The configuration is at fault, or a cell failed: the others are finished first, and its reason is told.
+    """
+    plan, folder = load_benchmark(config, data=data), Path(out)
+    cells = _shard(plan.cells(), shard)
+    if jobs < 1:
+        raise InputError(f"--jobs is {jobs}; give 1 or more")
+    check_output(folder, folder=True)
+    if dry_run:
+        from galaxalign.benchmark.estimate import print_estimate
+
+        print_estimate(plan, cells, folder, jobs=jobs, device=device)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if not report_only:
+        for cell in cells:  # a failure of an earlier run is tried again
+            (cell_folder(folder, cell) / _ERROR).unlink(missing_ok=True)
+        _run_all(plan, cells, folder, jobs, device, keep_models, quiet)
+    failed = [cell for cell in cells if (cell_folder(folder, cell) / _ERROR).is_file()]
+    if shard is None:
+        page = write_benchmark_report(folder, plan)
+        note(f"{page}", quiet=quiet)
+    if failed:
+        reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
+        raise InputError(
+            f"{len(failed)} of {len(cells)} cells failed and the rest is done; the first, {failed[0].name}: {reason}"
+        )
+    return folder if shard is not None else page
+
+
+def _shard(cells: list[Cell], shard: str | None) -> list[Cell]:
+    """Return every n-th of the cells, from the k-th on, for "k/n"."""
+    if shard is None:
+        return cells
+    first, _, count = shard.partition("/")
+    if not (first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
+        raise InputError(f"--shard is {shard!r}; write 3/16 for the third of sixteen")
+    return cells[int(first) - 1 :: int(count)]
+
+
+def _run_all(
+    plan: Benchmark, cells: list[Cell], folder: Path, jobs: int, device: str | None, keep: bool, quiet: bool
+) -> None:
+    if jobs == 1:
+        _work(plan, cells, folder, device, 0, jobs, keep, quiet)
+        return
+    from joblib import Parallel, delayed
+
+    tasks = (delayed(_work)(plan, cells, folder, device, worker, jobs, keep, True) for worker in range(jobs))
+    Parallel(n_jobs=jobs, backend="loky")(tasks)
+
+
+def _work(
+    plan: Benchmark,
+    cells: list[Cell],
+    folder: Path,
+    device: str | None,
+    worker: int,
+    jobs: int,
+    keep: bool,
+    quiet: bool,
+) -> None:
+    """Run the cells that nobody else runs, one after the other."""
+    import torch
+
+    threads = plan.threads or max(1, (os.cpu_count() or 1) // jobs)
+    torch.set_num_threads(threads)
+    if device is None and torch.cuda.device_count() > 1:
+        device = f"cuda:{worker % torch.cuda.device_count()}"
+    splits: dict[str, Split] = {}
+    for place, cell in enumerate(cells, 1):
+        with try_lock(folder / "locks" / cell.name) as mine:
+            if not mine:
+                continue
+            try:
+                if cell.dataset not in splits:
+                    splits[cell.dataset] = _split(plan, cell.dataset, folder)
+                split = splits[cell.dataset]
+                if finished(folder, cell, cell_digest(cell, plan, split)) is not None:
+                    continue
+                _pretrain(plan, cell, folder, device, quiet)
+                started = time.monotonic()
+                about = run_cell(cell, plan, split, folder, device=device, keep_model=keep, quiet=quiet)
+            except InputError as error:
+                # one cell that cannot be run does not keep the others waiting; all are told of at the end
+                cell_folder(folder, cell).mkdir(parents=True, exist_ok=True)
+                write_text(f"{error}\n", cell_folder(folder, cell) / _ERROR)
+                note(f"[{place}/{len(cells)}] {cell.name}: {error}", quiet=False)
+                continue
+        told = " ".join(f"{key} {about['test'][key]:.3f}" for key in ("accuracy", "macro_f1", "map"))
+        note(f"[{place}/{len(cells)}] {cell.name}: {told}, {time.monotonic() - started:.0f} s", quiet=False)
+
+
+def _split(plan: Benchmark, name: str, folder: Path) -> Split:
+    """Return the split of a data set: a saved one, or one that is made once and kept with the results."""
+    dataset = plan.dataset(name)
+    if dataset.split:
+        return read_split(dataset.split)
+    path = folder / "splits" / f"{name}.parquet"
+    with locked(folder / "locks" / f"split-{name}"):
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            catalog = read_catalog(dataset.catalog, columns=dataset.columns, quiet=True)
+            make_split(catalog, radius=arcsec(dataset.radius)).write(path)
+    return read_split(path)
+
+
+def _pretrain(plan: Benchmark, cell: Cell, folder: Path, device: str | None, quiet: bool) -> None:
+    """Make the model that the cell starts from, where it starts from one of ours."""
+    kind, _, name = plan.encoder(cell.encoder).load.partition(":")
+    if kind != "pretrained":
+        return
+    wanted = plan.pretraining(name)
+    with locked(folder / "locks" / f"pretrained-{name}"):
+        train(
+            recipe=wanted.recipe,
+            catalog=wanted.catalogs,
+            taxonomy=wanted.taxonomies,
+            encoder=wanted.encoder,
+            size=wanted.size,
+            split=wanted.split or None,
+            weight=wanted.weights,
+            view=wanted.views,
+            seed=wanted.seed,
+            out=folder / "pretrained" / name,
+            device=device,
+            quiet=quiet,
+        )
