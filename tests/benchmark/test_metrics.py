@@ -12,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 from torchmetrics.functional.classification import multiclass_calibration_error
-from torchmetrics.retrieval import RetrievalMAP
+from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP
 
 from galaxalign.benchmark.metrics import (
+    RetrievalScores,
     bootstrap_intervals,
     bootstrap_mean,
     classification_metrics,
     evaluate_predictions,
     paired_difference,
     precision_at_k,
+    retrieval_intervals,
     retrieval_metrics,
     retrieval_scores,
 )
@@ -116,6 +118,52 @@ def test_retrieval_agrees_with_scikit_learn_and_torchmetrics(seed: int, n: int, 
     assert result["map_at_5"] == pytest.approx(at_5, abs=1e-5)
     if np.isfinite(precision).any():
         assert result["map"] == pytest.approx(np.nanmean(precision))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(4, 50), classes=st.integers(1, 5))
+def test_map_and_recall_agree_with_torchmetrics(seed: int, n: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.r_[0, 0, rng.integers(0, classes, n - 2)]
+    vectors = (rng.normal(size=(n, 8)) + 0.7 * np.eye(8)[labels]).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    others = ~np.eye(n, dtype=bool)
+    # Above 0, because torchmetrics takes what scores less for irrelevant.
+    score = torch.tensor(1.5 + (unit @ unit.T)[others])
+    relevant = torch.tensor((labels[:, None] == labels)[others])
+    query = torch.arange(n).repeat_interleave(n - 1)
+    result = retrieval_metrics(vectors, labels)
+    whole = RetrievalMAP(empty_target_action="skip")(score, relevant, indexes=query)
+    assert result["map"] == pytest.approx(float(whole), abs=1e-5)
+    for k in (1, 5, 10):
+        hit = RetrievalHitRate(top_k=k, empty_target_action="skip")(score, relevant, indexes=query)
+        assert result[f"recall_at_{k}"] == pytest.approx(float(hit), abs=1e-5)
+
+
+def test_what_each_query_adds_gives_the_means() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.r_[rng.integers(0, 3, 60), 3]  # the last is alone in its class
+    scores = retrieval_scores(rng.normal(size=(61, 4)), labels)
+    summary = scores.summary()
+    for name in ("map", "map_at_5", "recall_at_1", "recall_at_5", "recall_at_10"):
+        assert summary[name] == pytest.approx(np.nanmean(scores.of(name)))
+    assert np.isnan(scores.of("recall_at_5")[-1])
+    assert scores.of("map_at_5")[-1] == 0
+    with pytest.raises(ValueError, match="known are map, map_class_mean"):
+        scores.of("recall_at_3")
+
+
+def test_the_order_of_a_large_catalogue_and_the_length_of_vectors_change_nothing() -> None:
+    # More rows than are normalised at once.
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 3, 9000)
+    vectors = (rng.normal(size=(9000, 4)) + np.eye(4)[labels]).astype(np.float32)
+    given, order = vectors.copy(), rng.permutation(9000)
+    scores = retrieval_scores(vectors, labels)
+    again = retrieval_scores(vectors[order] * rng.uniform(0.1, 10, (9000, 1)).astype(np.float32), labels[order])
+    np.testing.assert_array_equal(vectors, given)
+    np.testing.assert_allclose(again.average_precision, scores.average_precision[order], atol=1e-4)
+    assert (again.first_hit == scores.first_hit[order]).mean() > 0.999  # rounding may swap two neighbours
 
 
 def test_tied_similarities_score_as_in_scikit_learn() -> None:
@@ -214,6 +262,38 @@ def test_rows_of_a_group_are_drawn_together() -> None:
     assert loose[1] - loose[0] < 0.5 * (once[1] - once[0])
 
 
+def test_intervals_of_retrieval_agree_with_resampling_query_by_query() -> None:
+    rng = np.random.default_rng(14)
+    labels = np.repeat([0, 1, 2], [100, 40, 10])
+    scores = retrieval_scores(rng.normal(size=(150, 4)) + np.eye(4)[labels], labels)
+    found = retrieval_intervals(scores)
+    slow: dict[str, list[float]] = {name: [] for name in found}
+    for _ in range(1000):
+        rows = rng.integers(0, 150, 150)
+        drawn = RetrievalScores(
+            scores.average_precision[rows], scores.average_precision_at_5[rows], scores.first_hit[rows], labels[rows]
+        )
+        for name, value in drawn.summary().items():
+            slow[name].append(value)
+    assert list(found) == list(scores.summary())
+    for name, interval in found.items():
+        np.testing.assert_allclose(interval, np.percentile(slow[name], [2.5, 97.5]), atol=0.015)
+    assert found["map"] == bootstrap_mean(scores.average_precision)
+
+
+def test_queries_of_a_group_are_drawn_together() -> None:
+    rng = np.random.default_rng(15)
+    labels = rng.integers(0, 3, 80)
+    once = retrieval_scores(rng.normal(size=(80, 4)) + np.eye(4)[labels], labels)
+    rows = np.repeat(np.arange(80), 5)
+    repeated = RetrievalScores(
+        once.average_precision[rows], once.average_precision_at_5[rows], once.first_hit[rows], labels[rows]
+    )
+    grouped, alone = retrieval_intervals(repeated, groups=rows), retrieval_intervals(once)
+    for name, interval in alone.items():
+        np.testing.assert_allclose(grouped[name], interval)
+
+
 def test_a_thousand_resamples_of_5000_galaxies_take_less_than_a_second() -> None:
     truth, probabilities = random_predictions(9, 5000, 10)
     start = time.process_time()
@@ -257,9 +337,29 @@ def test_paired_map_uses_the_scores_of_the_queries() -> None:
     assert 0 < low < difference < high
 
 
+def test_paired_recall_and_class_mean() -> None:
+    rng = np.random.default_rng(16)
+    labels = rng.integers(0, 3, 120)
+    good = retrieval_scores(rng.normal(size=(120, 3)) + 3 * np.eye(3)[labels], labels)
+    bad = retrieval_scores(rng.normal(size=(120, 3)), labels)
+    for metric in ("map_class_mean", "recall_at_1"):
+        difference, low, high = paired_difference(
+            metric,  # type: ignore[arg-type]
+            good.of(metric),
+            bad.of(metric),
+            y_true=labels,
+        )
+        assert difference == pytest.approx(good.summary()[metric] - bad.summary()[metric])
+        assert 0 < low < difference < high
+
+
 def test_paired_difference_refuses_methods_that_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="needs y_true"):
         paired_difference("accuracy", np.zeros(3, int), np.zeros(3, int))
+    with pytest.raises(ValueError, match="map_class_mean needs y_true"):
+        paired_difference("map_class_mean", np.zeros(3), np.zeros(3))
+    with pytest.raises(ValueError, match="unknown metric 'f1'"):
+        paired_difference("f1", np.zeros(3, int), np.zeros(3, int))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="same galaxies"):
         paired_difference("map", np.array([0.5, np.nan]), np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="needs probabilities"):
@@ -279,9 +379,12 @@ def test_evaluation_is_what_metrics_json_holds() -> None:
         provenance={"taxonomy": "t", "model": "m", "fingerprint": "f", "classifier": "both"},
     )
     assert (result["n"], result["n_failed"], result["n_unlabelled"]) == (195, 2, 5)
-    for name in ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "map", "map_at_5"):
+    for name in ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "map", "map_class_mean", "map_at_5"):
         low, high = result[f"{name}_ci"]
         assert low < result[name] < high
+    for k in (1, 5, 10):
+        low, high = result[f"recall_at_{k}_ci"]
+        assert low <= result[f"recall_at_{k}"] <= high
     assert set(result["per_class"]) == set(names(3))
     assert result["classifier"] == "both"
     json.dumps(result, allow_nan=False)
@@ -290,7 +393,11 @@ def test_evaluation_is_what_metrics_json_holds() -> None:
 def test_evaluation_without_neighbours_or_labels() -> None:
     probabilities = np.eye(3)
     alone = evaluate_predictions(np.arange(3), probabilities, names(3), vectors=np.eye(3))
-    assert alone["map"] is None
+    ranking = ("map", "map_class_mean", "map_at_5", "recall_at_1", "recall_at_5", "recall_at_10")
+    without = evaluate_predictions(np.arange(3), probabilities, names(3))
+    for result in (alone, without):
+        assert [result[name] for name in ranking] == [None] * 6
+        assert "map_at_5_ci" not in result
     json.dumps(alone, allow_nan=False)
     with pytest.raises(InputError, match="none of the 3 readable galaxies has a label"):
         evaluate_predictions(np.full(3, -1), probabilities, names(3))

@@ -7,7 +7,21 @@ from typing import Any, Literal
 
 import numpy as np
 
+from galaxalign.benchmark.bootstrap import (
+    SCALARS,
+    checked,
+    class_count,
+    counts,
+    from_sums,
+    mean_columns,
+    mean_from_sums,
+    percentiles,
+    rates,
+    resampled_sums,
+    summands,
+)
 from galaxalign.benchmark.retrieval import (
+    RETRIEVAL_METRICS,
     RetrievalScores,
     precision_at_k,
     retrieval_metrics,
@@ -24,16 +38,24 @@ __all__ = [
     "evaluate_predictions",
     "paired_difference",
     "precision_at_k",
+    "retrieval_intervals",
     "retrieval_metrics",
     "retrieval_scores",
 ]
 
-Metric = Literal["accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "map", "map_at_5"]
-
-_BINS = 15
-_SCALARS = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier")
-# Weights of a block of resamples: 4 million float64 are 32 MB.
-_BLOCK_ELEMENTS = 2**22
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "balanced_accuracy",
+    "ece",
+    "brier",
+    "map",
+    "map_class_mean",
+    "map_at_5",
+    "recall_at_1",
+    "recall_at_5",
+    "recall_at_10",
+]
 
 
 def classification_metrics(y_true: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
@@ -68,13 +90,13 @@ def classification_metrics(y_true: np.ndarray, probabilities: np.ndarray, class_
         Shapes or labels do not fit together.
     """
     names = tuple(class_names)
-    truth, scores = _checked(y_true, probabilities)
+    truth, scores = checked(y_true, probabilities)
     if scores.shape[1] != len(names):
         raise ValueError(f"{scores.shape[1]} probability columns for {len(names)} classes")
-    sums = _columns(truth, scores, len(names)).sum(axis=0)
-    result: dict[str, Any] = {name: float(_from_sums(name, sums, len(names))) for name in _SCALARS}
-    support, given, hits = _counts(sums, len(names))
-    precision, recall, f1 = _rates(support, given, hits)
+    sums = summands(truth, scores, len(names)).sum(axis=0)
+    result: dict[str, Any] = {name: float(from_sums(name, sums, len(names))) for name in SCALARS}
+    support, given, hits = counts(sums, len(names))
+    precision, recall, f1 = rates(support, given, hits)
     result["per_class"] = {
         name: {
             "precision": float(precision[k]),
@@ -122,16 +144,16 @@ def bootstrap_intervals(
     dict
         (low, high) by metric.
     """
-    truth, scores = _checked(y_true, predictions)
-    classes = _class_count(truth, scores)
-    columns = _columns(truth, scores, classes)
+    truth, scores = checked(y_true, predictions)
+    classes = class_count(truth, scores)
+    columns = summands(truth, scores, classes)
     point, draws = columns.sum(axis=0), resampled_sums(columns, groups, n, seed)
     intervals = {}
-    for name in _SCALARS if scores.ndim == 2 else _SCALARS[:3]:
-        values = _from_sums(name, draws, classes)
+    for name in SCALARS if scores.ndim == 2 else SCALARS[:3]:
+        values = from_sums(name, draws, classes)
         low, high = percentiles(values)
         if name == "ece":
-            excess = float(values.mean() - _from_sums(name, point, classes))
+            excess = float(values.mean() - from_sums(name, point, classes))
             low, high = max(0.0, low - excess), max(0.0, high - excess)
         intervals[name] = (low, high)
     return intervals
@@ -151,8 +173,39 @@ def bootstrap_mean(
     groups, n, seed
         As for `bootstrap_intervals`.
     """
-    draws = resampled_sums(_mean_columns(values), groups, n, seed)
-    return percentiles(_mean_from_sums(draws))
+    draws = resampled_sums(mean_columns(values), groups, n, seed)
+    return percentiles(mean_from_sums(draws))
+
+
+def retrieval_intervals(
+    scores: RetrievalScores, *, groups: np.ndarray | None = None, n: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Return 95 % bootstrap percentile intervals of the retrieval metrics.
+
+    Queries are resampled against a fixed gallery. A resample that happens to miss a class averages
+    ``map_class_mean`` over the classes it has.
+
+    Parameters
+    ----------
+    scores : RetrievalScores
+        The scores of the queries, from `retrieval_scores`.
+    groups, n, seed
+        As for `bootstrap_intervals`.
+
+    Returns
+    -------
+    dict
+        (low, high) by metric; empty where no two galaxies share a class.
+    """
+    if not np.isfinite(scores.average_precision).any():
+        return {}
+    tables = [
+        mean_columns(scores.of(metric), scores.labels if metric == "map_class_mean" else None)
+        for metric in RETRIEVAL_METRICS
+    ]
+    ends = np.cumsum([table.shape[1] for table in tables])
+    draws = np.split(resampled_sums(np.concatenate(tables, axis=1), groups, n, seed), ends[:-1], axis=1)
+    return {metric: percentiles(mean_from_sums(sums)) for metric, sums in zip(RETRIEVAL_METRICS, draws, strict=True)}
 
 
 def paired_difference(
@@ -172,12 +225,12 @@ def paired_difference(
     Parameters
     ----------
     metric : str
-        A classification metric, or ``"map"`` or ``"map_at_5"``.
+        A metric of `classification_metrics` or `retrieval_metrics`.
     a, b : array_like
-        For a classification metric probabilities (N, K) or predicted classes (N,); for retrieval the
-        scores of the queries (N,), as in `RetrievalScores`.
+        For a classification metric probabilities (N, K) or predicted classes (N,); for retrieval what
+        each query adds, (N,), as `RetrievalScores.of` returns it.
     y_true : array_like of int, shape (N,)
-        True classes; needed for the classification metrics.
+        True classes; needed for the classification metrics and ``"map_class_mean"``.
     groups, n, seed
         As for `bootstrap_intervals`.
 
@@ -186,24 +239,29 @@ def paired_difference(
     difference, low, high : float
         The interval excludes 0 where the difference is significant at the 5 % level.
     """
-    if metric in ("map", "map_at_5"):
-        first, second = _mean_columns(a), _mean_columns(b)
-        if not np.array_equal(first[:, 1], second[:, 1]):
+    if metric not in (*SCALARS, *RETRIEVAL_METRICS):
+        raise ValueError(f"unknown metric {metric!r}; known are {', '.join((*SCALARS, *RETRIEVAL_METRICS))}")
+    if metric in RETRIEVAL_METRICS:
+        if y_true is None and metric == "map_class_mean":
+            raise ValueError(f"{metric} needs y_true")
+        if not np.array_equal(np.isfinite(a), np.isfinite(b)):
             raise ValueError("the two methods answer different queries; score both on the same galaxies")
+        classes_of = y_true if metric == "map_class_mean" else None
+        first, second = mean_columns(a, classes_of), mean_columns(b, classes_of)
 
         def value(sums: np.ndarray) -> np.ndarray:
-            return _mean_from_sums(sums)
+            return mean_from_sums(sums)
     else:
         if y_true is None:
             raise ValueError(f"{metric} needs y_true")
-        (truth, left), (_, right) = _checked(y_true, a), _checked(y_true, b)
+        (truth, left), (_, right) = checked(y_true, a), checked(y_true, b)
         if metric in ("ece", "brier") and (left.ndim == 1 or right.ndim == 1):
             raise ValueError(f"{metric} needs probabilities of both methods, not predicted classes")
-        classes = max(_class_count(truth, left), _class_count(truth, right))
-        first, second = _columns(truth, left, classes), _columns(truth, right, classes)
+        classes = max(class_count(truth, left), class_count(truth, right))
+        first, second = summands(truth, left, classes), summands(truth, right, classes)
 
         def value(sums: np.ndarray) -> np.ndarray:
-            return _from_sums(metric, sums, classes)
+            return from_sums(metric, sums, classes)
 
     if len(first) != len(second):
         raise ValueError(f"the methods have {len(first)} and {len(second)} rows; they must be the same galaxies")
@@ -274,131 +332,12 @@ def evaluate_predictions(
     }
     intervals = bootstrap_intervals(truth, scores, groups=members, n=n_bootstrap, seed=seed)
     if vectors is None:
-        result |= {"map": None, "map_at_5": None}
+        result |= dict.fromkeys(RETRIEVAL_METRICS)
     else:
         found = retrieval_scores(np.asarray(vectors)[kept], truth)
-        result |= {
-            name: value if np.isfinite(value) else None  # JSON has no NaN
-            for name, value in found.summary().items()
-        }
-        if result["map"] is not None:
-            intervals["map"] = bootstrap_mean(found.average_precision, groups=members, n=n_bootstrap, seed=seed)
-            intervals["map_at_5"] = bootstrap_mean(
-                found.average_precision_at_5, groups=members, n=n_bootstrap, seed=seed
-            )
+        ranked = retrieval_intervals(found, groups=members, n=n_bootstrap, seed=seed)
+        # Nothing to find: JSON has no NaN, and the 0 of map_at_5 would be read as a bad ranking.
+        result |= found.summary() if ranked else dict.fromkeys(RETRIEVAL_METRICS)
+        intervals |= ranked
     result |= {f"{name}_ci": [low, high] for name, (low, high) in intervals.items()}
     return result | dict(provenance or {})
-
-
-# Every metric here is a function of sums over galaxies. A table with one row per galaxy and one column per
-# summand gives the estimate (sum of the rows) and all resamples (weights times rows, one matrix product).
-
-
-def _columns(truth: np.ndarray, scores: np.ndarray, classes: int) -> np.ndarray:
-    """Return the summands (N, C): one-hot true, predicted and correct class, 1, Brier score, gaps by bin."""
-    given = scores if scores.ndim == 1 else scores.argmax(axis=1)
-    rows = np.arange(len(truth))
-    columns = np.zeros((len(truth), 3 * classes + (2 + _BINS if scores.ndim == 2 else 1)))
-    columns[rows, truth] = 1
-    columns[rows, classes + given] = 1
-    columns[rows, 2 * classes + truth] = truth == given
-    columns[:, 3 * classes] = 1
-    if scores.ndim == 2:
-        confidence = scores[rows, given]
-        bins = np.clip((confidence * _BINS).astype(np.int64), 0, _BINS - 1)
-        # |p - onehot|^2 = |p|^2 - 2 p_true + 1
-        columns[:, 3 * classes + 1] = (scores**2).sum(axis=1) - 2 * scores[rows, truth] + 1
-        columns[rows, 3 * classes + 2 + bins] = confidence - (truth == given)
-    return columns
-
-
-def _counts(sums: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the galaxies of each class, those given to it, and those rightly so, (..., K) each."""
-    return sums[..., :classes], sums[..., classes : 2 * classes], sums[..., 2 * classes : 3 * classes]
-
-
-def _rates(support: np.ndarray, given: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return precision, recall and F1, each 0 where its denominator is."""
-    return (
-        hits / np.maximum(given, 1),
-        hits / np.maximum(support, 1),
-        2 * hits / np.maximum(given + support, 1),
-    )
-
-
-def _from_sums(metric: str, sums: np.ndarray, classes: int) -> np.ndarray:
-    """Return the metric (...) of sums (..., C) of the columns of `_columns`."""
-    support, given, hits = _counts(sums, classes)
-    total = sums[..., 3 * classes]
-    if metric == "accuracy":
-        return hits.sum(axis=-1) / total
-    if metric == "brier":
-        return sums[..., 3 * classes + 1] / total
-    if metric == "ece":
-        return np.abs(sums[..., 3 * classes + 2 :]).sum(axis=-1) / total
-    _, recall, f1 = _rates(support, given, hits)
-    if metric == "balanced_accuracy":
-        values = recall
-    elif metric == "macro_f1":
-        values = f1
-    else:
-        raise ValueError(f"unknown metric {metric!r}; known are {', '.join((*_SCALARS, 'map', 'map_at_5'))}")
-    present = support > 0
-    return (values * present).sum(axis=-1) / present.sum(axis=-1)
-
-
-def _mean_columns(values: np.ndarray) -> np.ndarray:
-    numbers = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(numbers)
-    return np.stack([np.where(finite, numbers, 0), finite], axis=1)
-
-
-def _mean_from_sums(sums: np.ndarray) -> np.ndarray:
-    # A resample of queries that all lack an answer has no mean; NaN, which the percentiles leave out.
-    count = sums[..., 1]
-    return np.where(count > 0, sums[..., 0] / np.maximum(count, 1), np.nan)
-
-
-def resampled_sums(columns: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> np.ndarray:
-    """Return the column sums (n, C) of n resamples with replacement of rows, or of groups of rows."""
-    if groups is not None:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        table = np.zeros((int(member.max()) + 1, columns.shape[1]))
-        np.add.at(table, member, columns)
-        columns = table
-    rng = np.random.default_rng(seed)
-    size = len(columns)
-    step = max(1, _BLOCK_ELEMENTS // size)
-    sums = np.empty((n, columns.shape[1]))
-    for start in range(0, n, step):
-        count = min(step, n - start)
-        drawn = rng.integers(0, size, size=(count, size)) + size * np.arange(count)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
-        sums[start : start + count] = weights.astype(np.float64) @ columns
-    return sums
-
-
-def percentiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _class_count(truth: np.ndarray, scores: np.ndarray) -> int:
-    return scores.shape[1] if scores.ndim == 2 else int(max(truth.max(), scores.max())) + 1
-
-
-def _checked(y_true: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return int64 labels and either float64 probabilities (N, K) or int64 classes (N,)."""
-    truth, scores = np.asarray(y_true, dtype=np.int64), np.asarray(predictions)
-    if truth.size == 0:
-        raise InputError("there is no galaxy to evaluate; give a catalogue with labelled, readable images")
-    if scores.ndim not in (1, 2) or truth.shape != scores.shape[:1]:
-        raise ValueError(f"labels of shape {truth.shape} do not fit predictions of shape {scores.shape}")
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores.reshape(len(truth), -1)).all(axis=1))[0])
-        raise InputError(f"the prediction in row {row} is not finite; leave out galaxies that failed")
-    scores = scores.astype(np.int64 if scores.ndim == 1 else np.float64)
-    lowest = min(truth.min(), scores.min() if scores.ndim == 1 else 0)
-    if lowest < 0 or (scores.ndim == 2 and truth.max() >= scores.shape[1]):
-        raise ValueError("class indices must lie between 0 and the number of classes - 1")
-    return truth, scores

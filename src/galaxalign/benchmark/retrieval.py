@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from galaxalign.benchmark.bootstrap import mean_columns, mean_from_sums
 from galaxalign.errors import InputError
 
-__all__ = ["RetrievalScores", "precision_at_k", "retrieval_metrics", "retrieval_scores"]
+__all__ = ["RETRIEVAL_METRICS", "RetrievalScores", "precision_at_k", "retrieval_metrics", "retrieval_scores"]
 
 _TOP = 5
 _RECALLS = (1, 5, 10)
+RETRIEVAL_METRICS = ("map", "map_class_mean", "map_at_5", *(f"recall_at_{k}" for k in _RECALLS))
 # A block of similarities is held in float32 beside its sorted copies: 8 million of them are about 100 MB.
 _BLOCK_ELEMENTS = 2**23
+_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,39 @@ class RetrievalScores:
     first_hit: np.ndarray
     labels: np.ndarray
 
+    def of(self, metric: str) -> np.ndarray:
+        """Return what each query adds to a metric of `retrieval_metrics`, for bootstraps and paired differences.
+
+        Parameters
+        ----------
+        metric : str
+            Its name, such as ``"recall_at_5"``.
+
+        Returns
+        -------
+        ndarray, shape (N,), float64
+            Average precision for ``map`` and ``map_class_mean``; 1 or 0 for ``recall_at_<k>``. NaN where the
+            query has no answer, but for ``map_at_5``, which is 0 there.
+        """
+        if metric in ("map", "map_class_mean"):
+            return self.average_precision
+        if metric == "map_at_5":
+            return self.average_precision_at_5
+        if metric not in RETRIEVAL_METRICS:
+            raise ValueError(f"unknown retrieval metric {metric!r}; known are {', '.join(RETRIEVAL_METRICS)}")
+        k = int(metric.removeprefix("recall_at_"))
+        found = (self.first_hit > 0) & (self.first_hit <= k)
+        return np.where(np.isfinite(self.average_precision), found, np.nan)
+
     def summary(self) -> dict[str, float]:
-        """Return ``map``, ``map_class_mean``, ``map_at_5`` and ``recall_at_<k>``; see `retrieval_metrics`."""
-        answerable = np.isfinite(self.average_precision)
-        if not answerable.any():
-            nothing = dict.fromkeys(("map", "map_class_mean"), float("nan"))
-            return nothing | {"map_at_5": 0.0} | {f"recall_at_{k}": float("nan") for k in _RECALLS}
-        values = self.average_precision[answerable]
-        classes = self.labels[answerable]
-        hits = self.first_hit[answerable]
-        result = {
-            "map": float(values.mean()),
-            "map_class_mean": float(np.mean([values[classes == c].mean() for c in np.unique(classes)])),
-            "map_at_5": float(self.average_precision_at_5.mean()),
-        }
-        for k in _RECALLS:
-            result[f"recall_at_{k}"] = float(np.mean((hits > 0) & (hits <= k)))
+        """Return ``map``, ``map_class_mean``, ``map_at_5`` and ``recall_at_<k>``; see `retrieval_metrics`.
+
+        Where no two galaxies share a class, all but ``map_at_5`` are NaN.
+        """
+        result = {}
+        for metric in RETRIEVAL_METRICS:
+            columns = mean_columns(self.of(metric), self.labels if metric == "map_class_mean" else None)
+            result[metric] = float(mean_from_sums(columns.sum(axis=0)))
         return result
 
 
@@ -83,8 +103,10 @@ def retrieval_metrics(vectors: np.ndarray, labels: np.ndarray, *, chunk: int = 1
         ``map_at_5``: torchmetrics' ``RetrievalMAP(top_k=5)``, a mean over all queries, where a query
         without a relevant entry counts 0 (on the ranking alone: torchmetrics 1.9 takes entries with a
         cosine of 0 or less for irrelevant, so feed it 1 + cosine to compare);
-        ``recall_at_1``, ``recall_at_5``, ``recall_at_10``: share of the answerable queries with a relevant
-        entry among the first k (Recall@k of metric learning).
+        ``recall_at_1``, ``recall_at_5``, ``recall_at_10``: Recall@k of metric learning (Jegou et al. 2011;
+        Oh Song et al. 2016), the share of the queries with at least one relevant entry in the gallery that
+        have at least one among the first k. Not the share of the relevant entries that is found.
+        Ties among the first ten fall in an order drawn once and for all, not in that of the catalogue.
 
     Raises
     ------
@@ -96,7 +118,7 @@ def retrieval_metrics(vectors: np.ndarray, labels: np.ndarray, *, chunk: int = 1
 
 def retrieval_scores(vectors: np.ndarray, labels: np.ndarray, *, chunk: int = 1024) -> RetrievalScores:
     """Return the scores of every query; parameters and errors as for `retrieval_metrics`."""
-    gallery = _unit(vectors)
+    gallery = _finite(vectors)
     classes = np.asarray(labels, dtype=np.int64)
     if classes.shape != (len(gallery),):
         raise ValueError(f"{len(gallery)} vectors but labels of shape {classes.shape}")
@@ -105,10 +127,10 @@ def retrieval_scores(vectors: np.ndarray, labels: np.ndarray, *, chunk: int = 10
             f"{int((classes < 0).sum())} of {len(classes)} galaxies have no label; "
             "leave them out of the retrieval metrics"
         )
-    # Ties among the first five fall in storage order. A catalogue sorted by class would then flatter a
+    # Ties among the first ten fall in storage order. A catalogue sorted by class would then flatter a
     # collapsed encoder, so the gallery is shuffled (always alike) and the answers are put back in order.
     shuffle = np.random.default_rng(0).permutation(len(classes))
-    gallery, classes = gallery[shuffle], classes[shuffle]
+    gallery, classes = _normalised(gallery[shuffle]), classes[shuffle]
     precision = np.full(len(classes), np.nan)
     precision_at_5 = np.zeros(len(classes))
     first_hit = np.zeros(len(classes), dtype=np.int64)
@@ -170,17 +192,34 @@ def precision_at_k(
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
+    return _normalised(_finite(vectors).copy())
+
+
+def _finite(vectors: np.ndarray) -> np.ndarray:
+    """Return the embeddings as float32 (not a copy where they are), every one with a length."""
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     if matrix.ndim != 2:
         raise ValueError(f"embeddings have shape {matrix.shape}; expected (N, D)")
-    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    broken = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    norms = np.concatenate([np.zeros(0), *(np.linalg.norm(part, axis=1) for part in _parts(matrix))])
+    broken = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if broken.size:
         raise InputError(
             f"the embedding in row {broken[0]} is zero or not finite ({broken.size} such rows); "
             "leave out galaxies whose image could not be read"
         )
-    return matrix / norms
+    return matrix
+
+
+def _normalised(matrix: np.ndarray) -> np.ndarray:
+    """Return the matrix with its rows made unit vectors in place: a large gallery is held once, not three times."""
+    for part in _parts(matrix):
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return matrix
+
+
+def _parts(matrix: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield views of some rows at a time."""
+    return (matrix[start : start + _ROWS] for start in range(0, len(matrix), _ROWS))
 
 
 def _similarities(gallery: np.ndarray, classes: np.ndarray, chunk: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from galaxalign.benchmark.metrics import percentiles, resampled_sums
+from galaxalign.benchmark.bootstrap import percentiles, resampled_sums
 from galaxalign.training.vote_likelihood import vote_log_likelihood
 from galaxalign.tree import DecisionTree
 from galaxalign.votes import Votes
