@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.encoders.base import Pixels, fingerprint, to_tensor
 from galaxalign.encoders.cpu import bf16_is_fast, depthwise_in_fp32, tune_allocator
-from galaxalign.encoders.vision import create_timm, normalization, read_weights, verify_sha256
+from galaxalign.encoders.vision import (
+    create_timm,
+    drop_untrained_head,
+    normalization,
+    read_weights,
+    verify_sha256,
+    width_at,
+)
 from galaxalign.errors import InputError
 
 __all__ = ["MINILM", "ClipEncoder", "build_clip", "build_lite", "build_timm_minilm", "minilm_folder"]
@@ -168,21 +175,34 @@ def _lite0_state() -> dict[str, Tensor]:
     return dict(zip(renamed, original.values(), strict=True))
 
 
-def build_lite(*, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu") -> ClipEncoder:
+def build_lite(
+    *, preprocessing: Preprocessing | None = None, pretrained: bool = True, device: torch.device | str = "cpu"
+) -> ClipEncoder:
     """Return `lite`: EfficientNet-Lite0 and all-MiniLM-L6-v2, both pretrained, neither on the other.
 
     The image projection (1280 -> 384) starts as EfficientNet's classifier times MiniLM's embeddings of
     the ImageNet class names, both centred: an image lands near the names its classifier would give it.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing, optional
+        At 128 pixels by default.
+    pretrained : bool
+        False: the image tower and its projection are random.
+    device : device
 
     Raises
     ------
     InputError
         A package with weights is missing or its file is not the expected one.
     """
-    state = _lite0_state()
-    classifier = state.pop("classifier.weight")
-    encoder = build_timm_minilm(_LITE0, state, preprocessing=preprocessing or Preprocessing(size=128), device=device)
+    state = _lite0_state() if pretrained else None
+    preprocessing = preprocessing or Preprocessing(size=128)
+    encoder = build_timm_minilm(_LITE0, state, preprocessing=preprocessing, pretrained=pretrained, device=device)
     encoder.name = "lite"
+    if state is None:
+        return encoder
+    classifier = state["classifier.weight"]
     from timm.data import ImageNetInfo
 
     names = ImageNetInfo().label_descriptions(detailed=False)
@@ -203,9 +223,11 @@ def quiet_transformers() -> None:
 
 def build_timm_minilm(
     architecture: str,
-    weights: dict[str, Tensor],
+    weights: dict[str, Tensor] | None,
     *,
     preprocessing: Preprocessing,
+    pixels: tuple[Sequence[float], Sequence[float]] | None = None,
+    pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> ClipEncoder:
     """Return any timm image tower beside MiniLM; the projection between them starts at random.
@@ -214,9 +236,13 @@ def build_timm_minilm(
     ----------
     architecture : str
         timm's name of the tower.
-    weights : dict
-        Its pretrained weights in timm's names, without a classifier.
+    weights : dict or None
+        Its pretrained weights in timm's names; None takes those of the hub.
     preprocessing : Preprocessing
+    pixels : (mean, std), optional
+        Normalisation of pixels in 0..1, 3 numbers each; timm's for this tower by default.
+    pretrained : bool
+        False: the image tower is random; MiniLM is not.
     device : device
 
     Raises
@@ -249,17 +275,25 @@ def build_timm_minilm(
     }
     quiet_transformers()
     model = open_clip.CustomTextCLIP(**copy.deepcopy(config))
-    template = create_timm(architecture, weights, size=preprocessing.size)
+    template = create_timm(architecture, weights, size=preprocessing.size, pretrained=pretrained)
+    # open_clip counts on the last stage's features, which MobileNetV3 with its conv_head does not give
+    if width_at(template, preprocessing.size, name=architecture) != template.num_features:
+        drop_untrained_head(template)
     model.visual.trunk = template
     tokenizer = open_clip.tokenizer.HFTokenizer(str(folder), context_length=77)
-    mean, std = normalization(template)
+    mean, std = pixels or normalization(template)
     return ClipEncoder(
         model, tokenizer, config, name=architecture, preprocessing=preprocessing, mean=mean, std=std, device=device
     )
 
 
 def build_clip(
-    name: str, *, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu"
+    name: str,
+    *,
+    preprocessing: Preprocessing | None = None,
+    size: int | None = None,
+    pretrained: bool = True,
+    device: torch.device | str = "cpu",
 ) -> ClipEncoder:
     """Return an open_clip model by name.
 
@@ -269,34 +303,41 @@ def build_clip(
         "ARCHITECTURE" (random weights), "ARCHITECTURE/PRETRAINED", "ARCHITECTURE@FILE",
         "hf-hub:OWNER/MODEL" or "local-dir:FOLDER".
     preprocessing : Preprocessing, optional
-        All but its size counts; that is the model's.
+        All but its size counts.
+    size : int, optional
+        Side of the pictures in pixels; that of the model by default. Position embeddings are resampled.
+    pretrained : bool
+        False: random weights, those of the text tower too, whatever file or tag the name has.
     device : device
 
     Raises
     ------
     InputError
-        open_clip does not know the name, or the weights cannot be had.
+        open_clip does not know the name, the weights cannot be had, or the model cannot look at pictures of that size.
     """
     import open_clip
 
-    architecture, pretrained = name, None
+    architecture, file, tag = name, "", None
     if not name.startswith(("hf-hub:", "local-dir:")):
         architecture, _, file = name.partition("@")
-        if file:
-            pretrained = file
-        else:
-            architecture, _, pretrained = name.partition("/")
-            pretrained = pretrained or None
-        known = open_clip.list_models()
-        if architecture not in known:
+        if not file:
+            architecture, _, tag = name.partition("/")
+        if architecture not in open_clip.list_models():
             raise InputError(f"open_clip has no architecture {architecture!r}")
-    if pretrained is not None and Path(pretrained).suffix == ".safetensors":
-        weights = read_weights(Path(pretrained))
-    else:
-        weights = None
+        told = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
+        if told.get("quick_gelu") and f"{architecture}-quickgelu" in open_clip.list_models():
+            architecture += "-quickgelu"  # the activation that these weights were trained with
+    elif name.startswith("hf-hub:") and not pretrained:
+        raise InputError(f"random weights need no repository; name one of open_clip's architectures in place of {name}")
+    weights = read_weights(Path(file)) if file and pretrained else None
     try:
         model, _, _ = open_clip.create_model_and_transforms(
-            architecture, pretrained=None if weights is not None else pretrained, weights_only=True
+            architecture,
+            pretrained=(tag or None) if pretrained else None,
+            load_weights=pretrained,
+            pretrained_text=pretrained,
+            force_image_size=size,
+            weights_only=True,
         )
         tokenizer = open_clip.get_tokenizer(architecture)
         config = open_clip.get_model_config(architecture)
@@ -306,26 +347,40 @@ def build_clip(
             text = Path(architecture.removeprefix("local-dir:"), "open_clip_config.json").read_text()
             config = json.loads(text)["model_cfg"]
     except Exception as error:  # open_clip raises a dozen kinds; each becomes the one sentence
-        raise InputError(
-            f"cannot load {name!r} through open_clip: {error}; where the hub is out of reach, put its "
-            "open_clip_model.safetensors and open_clip_config.json into a folder and name local-dir:FOLDER"
-        ) from error
+        raise InputError(f"cannot load {name!r} through open_clip: {error}; {_way_out(architecture)}") from error
     if weights is not None:
         try:
+            open_clip.model.resize_pos_embed(weights, model)
             model.load_state_dict(weights)
         except RuntimeError as error:
-            raise InputError(f"{pretrained} does not fit {architecture}: {error}") from error
-    size = model.visual.image_size
-    size = size[0] if isinstance(size, tuple | list) else size
+            raise InputError(f"{file} does not fit {architecture}: {error}") from error
+    own = model.visual.image_size
+    side = int(own[0] if isinstance(own, tuple | list) else own)
+    config = config or {"embed_dim": model.visual.output_dim}
+    if size is not None:
+        width_at(model.visual, side, name=name)
+        config["vision_cfg"] = config.get("vision_cfg", {}) | {"image_size": side}
     mean = getattr(model.visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     std = getattr(model.visual, "image_std", None) or open_clip.OPENAI_DATASET_STD
     return ClipEncoder(
         model,
         tokenizer,
-        config or {"embed_dim": model.visual.output_dim},
+        config,
         name=name,
-        preprocessing=replace(preprocessing or Preprocessing(), size=int(size)),
+        preprocessing=replace(preprocessing or Preprocessing(), size=side),
         mean=mean,
         std=std,
         device=device,
+    )
+
+
+def _way_out(architecture: str) -> str:
+    """Return what to do where the hub is out of reach."""
+    weights = "open_clip_model.safetensors"
+    whole = f"put its {weights} and open_clip_config.json into a folder and name the encoder local-dir:FOLDER"
+    if architecture.startswith(("hf-hub:", "local-dir:")):
+        return f"where the hub is out of reach, {whole}"
+    return (
+        f"where the hub is out of reach, download its {weights} elsewhere and name the encoder {architecture}@FILE; "
+        f"or {whole}"
     )

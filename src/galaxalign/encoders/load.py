@@ -14,7 +14,7 @@ import torch
 from galaxalign.data.preprocessing import Preprocessing, parse_bands
 from galaxalign.encoders.clip import ClipEncoder, build_clip, build_lite, build_timm_minilm
 from galaxalign.encoders.folder import BOX, load_model, saved_preprocessing, starting_folder
-from galaxalign.encoders.vision import VisionEncoder, build_vision, read_weights
+from galaxalign.encoders.vision import VisionEncoder, build_vision
 from galaxalign.errors import InputError
 
 __all__ = ["chain_for_store", "default_device", "load_encoder"]
@@ -45,6 +45,8 @@ def load_encoder(
     stretch: str | None = None,
     bands: str | Sequence[str] | None = None,
     pixel_scale: float | str | None = None,
+    size: int | None = None,
+    pretrained: bool = True,
     words: bool = True,
     device: str | None = None,
 ) -> ClipEncoder | VisionEncoder:
@@ -56,9 +58,16 @@ def load_encoder(
         "lite"; a GalaxAlign model ("local-dir:FOLDER", "galaxy-lite"), to train it further; an open_clip model
         ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL", "local-dir:FOLDER"); or a timm tower
         ("resnet18.a1_in1k", "MODEL@FILE.safetensors", "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words
-        are wanted.
+        are wanted. "timm:convnext_base@FILE" is timm's where open_clip has a model of the same name.
     crop, stretch, bands, pixel_scale : optional
         How it looks at images, see `Preprocessing`. A GalaxAlign model has its own, and no other.
+    size : int, optional
+        Side of the pictures in pixels; that of the weights by default. Position embeddings of a ViT are resampled.
+        A GalaxAlign model has its own, and no other.
+    pretrained : bool
+        False: train "from scratch". The image tower and its projection start from random weights, by the seed given
+        to torch, and nothing is downloaded; the text tower keeps its weights where it is MiniLM, and is random too
+        where the name is one of open_clip's. Tags do not count, and of a file for timm only the names in it.
     words : bool
         False: only the image tower, its pooled features as vectors.
     device : str, optional
@@ -66,7 +75,8 @@ def load_encoder(
     Raises
     ------
     InputError
-        No such encoder, its weights cannot be had, or its own preprocessing is another one than asked for.
+        No such encoder, its weights cannot be had, its own preprocessing is another one than asked for, or it cannot
+        look at pictures of that size.
     """
     import open_clip
     import timm
@@ -75,28 +85,28 @@ def load_encoder(
     asked = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
     preprocessing = _preprocessing(name, {key: value for key, value in asked.items() if value is not None})
     if name == "lite":
-        encoder = build_lite(preprocessing=preprocessing, device=target)
+        sized = replace(preprocessing, size=size) if size is not None else preprocessing
+        encoder = build_lite(preprocessing=sized, pretrained=pretrained, device=target)
         if words:
             return encoder
         return _trunk_alone(encoder, target)
     folder = starting_folder(name)
     if folder is not None:
+        if not pretrained:
+            raise InputError(f"the model {folder} is its weights; to train from scratch name what it was made from")
+        if size not in (None, preprocessing.size):
+            raise InputError(f"the model {folder} looks at {preprocessing.size} pixels, not {size}; leave the size out")
         trained = load_model(folder, device=target).encoder
         if words and not isinstance(trained, ClipEncoder):
             raise InputError(f"the model {folder} has no words, which this recipe needs; name another encoder")
         return trained if words or isinstance(trained, VisionEncoder) else _trunk_alone(trained, target)
     architecture = name.partition("@")[0].partition("/")[0]
     if name.startswith(("hf-hub:", "local-dir:")) or architecture in open_clip.list_models():
-        clip = build_clip(name, preprocessing=preprocessing, device=target)
+        clip = build_clip(name, preprocessing=preprocessing, size=size, pretrained=pretrained, device=target)
         return clip if words else _trunk_alone(clip, target)
-    if "hub:" in name or timm.is_model(architecture.partition(".")[0]):
-        vision = build_vision(name, preprocessing=None, device=target)
-        vision.preprocessing = replace(preprocessing, size=vision.preprocessing.size)
-        if not words:
-            return vision
-        file = name.partition("@")[2]
-        weights: dict[str, Any] = read_weights(Path(file)) if file else dict(vision.visual.state_dict())
-        return build_timm_minilm(architecture, weights, preprocessing=vision.preprocessing, device=target)
+    if name.startswith("timm:") or "hub:" in name or timm.is_model(architecture.partition(".")[0]):
+        vision = build_vision(name, preprocessing=preprocessing, size=size, pretrained=pretrained, device=target)
+        return _beside_minilm(vision, target) if words else vision
     known = ["lite", *BOX, *open_clip.list_models(), *timm.list_models(pretrained=True)]
     close = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -152,7 +162,7 @@ def _input_size(name: str) -> int | None:
     if config is not None:
         size = config.get("vision_cfg", {}).get("image_size")
         return int(size[0] if isinstance(size, list | tuple) else size) if size else None
-    tower = None if "hub:" in name else get_pretrained_cfg(name.partition("@")[0])
+    tower = None if "hub:" in name else get_pretrained_cfg(name.removeprefix("timm:").partition("@")[0])
     return int(tower.input_size[-1]) if tower is not None else None
 
 
@@ -170,6 +180,16 @@ def _preprocessing(name: str, asked: dict[str, Any]) -> Preprocessing:
         advice="leave --crop, --stretch, --bands and --pixel-scale out, or start from another encoder",
     )
     return saved
+
+
+def _beside_minilm(vision: VisionEncoder, device: torch.device) -> ClipEncoder:
+    return build_timm_minilm(
+        vision.architecture,
+        {key: value.cpu() for key, value in vision.visual.state_dict().items()},
+        preprocessing=vision.preprocessing,
+        pixels=(vision.mean, vision.std),
+        device=device,
+    )
 
 
 def _trunk_alone(encoder: ClipEncoder, device: torch.device) -> VisionEncoder:

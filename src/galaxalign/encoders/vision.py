@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,10 @@ __all__ = [
     "normalization",
     "read_weights",
     "verify_sha256",
+    "width_at",
 ]
+
+_BY_FILE = 'timm:ARCHITECTURE@FILE (the "architecture" of the repository\'s config.json)'
 
 
 class VisionEncoder:
@@ -59,9 +64,7 @@ class VisionEncoder:
         self.visual = trunk.to(self.device).eval()
         self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
-        with torch.inference_mode():
-            probe = torch.zeros(1, 3, preprocessing.size, preprocessing.size, device=self.device)
-            self.dimension = int(self.visual(probe).shape[1])
+        self.dimension = width_at(self.visual, preprocessing.size, name=name, device=self.device)
 
     @property
     def fingerprint(self) -> str:
@@ -123,8 +126,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: int) -> nn.Module:
-    """Return a timm tower without classifier, with the given weights or those of the hub.
+def create_timm(
+    architecture: str, weights: dict[str, Tensor] | None, *, size: int, pretrained: bool = True
+) -> nn.Module:
+    """Return a timm tower without classifier, with the given weights, those of the hub, or random ones.
 
     Parameters
     ----------
@@ -134,6 +139,8 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
         In timm's names; position embeddings are resampled to `size`. None takes them from the hub.
     size : int
         Side of the images in pixels.
+    pretrained : bool
+        False: random weights; the hub is not asked, and of the given ones only the names count.
 
     Raises
     ------
@@ -145,26 +152,34 @@ def create_timm(architecture: str, weights: dict[str, Tensor] | None, *, size: i
     tune_allocator()
     if "hub:" not in architecture and not timm.is_model(architecture):
         raise InputError(f"timm has no model {architecture!r}; see timm.list_models()")
+    fetched = weights is None and pretrained
     try:
-        trunk = untrained_timm(architecture, size=size, pretrained=weights is None)
+        trunk = untrained_timm(architecture, size=size, pretrained=fetched)
     except Exception as error:  # the hub's clients raise many kinds; the way out is the same
+        if not fetched:
+            raise
+        advice = _BY_FILE if "hub:" in architecture else f"timm:{architecture}@FILE"
         raise InputError(
             f"the weights of {architecture} cannot be fetched ({type(error).__name__}); download its "
-            f"model.safetensors where the hub is in reach and name the encoder {architecture}@FILE"
+            f"model.safetensors where the hub is in reach and name the encoder {advice}"
         ) from error
     if weights is not None:
-        if architecture.startswith("vit_"):
-            from timm.models.vision_transformer import checkpoint_filter_fn
-
-            weights = checkpoint_filter_fn(weights, trunk)  # type: ignore[arg-type]
-        kept = {k: v for k, v in weights.items() if not k.startswith(("classifier.", "head.", "fc."))}
-        result = trunk.load_state_dict(kept, strict=False)
+        # resamples what depends on the size of the image: each family of timm has its own
+        fitted = getattr(sys.modules[type(trunk).__module__], "checkpoint_filter_fn", None)
+        weights = fitted(dict(weights), trunk) if fitted is not None else weights
+        own = trunk.state_dict()
+        # ConvNeXt's last norm is called head.norm: only a classifier that this trunk has not is left out
+        kept = {k: v for k, v in weights.items() if k in own or not k.startswith(("classifier.", "head.", "fc."))}
+        absent = [key for key in own if key not in kept]
         # a trunk may come without the convolution that follows pooling (MobileNetV3's conv_head)
-        missing = [key for key in result.missing_keys if not key.startswith("conv_head.")]
-        if result.unexpected_keys or missing:
-            first = (result.unexpected_keys + missing)[0]
-            raise InputError(f"the weights do not fit {architecture}: the first mismatch is {first}")
-        if result.missing_keys:
+        missing = [key for key in absent if not key.startswith("conv_head.")]
+        reshaped = [key for key, value in kept.items() if key in own and value.shape != own[key].shape]
+        mismatches = [key for key in kept if key not in own] + missing + reshaped
+        if mismatches:
+            raise InputError(f"the weights do not fit {architecture}: the first mismatch is {mismatches[0]}")
+        if pretrained:
+            trunk.load_state_dict(kept, strict=False)
+        if absent:
             drop_untrained_head(trunk)
     return trunk
 
@@ -175,6 +190,24 @@ def untrained_timm(architecture: str, *, size: int, pretrained: bool = False) ->
 
     sized: dict[str, Any] = {"img_size": size} if "vit_" in architecture else {}
     return timm.create_model(architecture, pretrained=pretrained, num_classes=0, **sized)
+
+
+@torch.no_grad()
+def width_at(tower: nn.Module, size: int, *, name: str, device: torch.device | str = "cpu") -> int:
+    """Return the length of a tower's vectors of images of some size.
+
+    Raises
+    ------
+    InputError
+        The tower cannot look at images of that size.
+    """
+    training = tower.training
+    try:
+        return int(tower.eval()(torch.zeros(1, 3, size, size, device=device)).shape[1])
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"{name} cannot look at pictures of {size} pixels ({error}); leave the size out") from error
+    finally:
+        tower.train(training)
 
 
 def normalization(trunk: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
@@ -191,24 +224,51 @@ def drop_untrained_head(trunk: nn.Module) -> None:
 
 
 def build_vision(
-    name: str, *, preprocessing: Preprocessing | None = None, device: torch.device | str = "cpu"
+    name: str,
+    *,
+    preprocessing: Preprocessing | None = None,
+    size: int | None = None,
+    pretrained: bool = True,
+    device: torch.device | str = "cpu",
 ) -> VisionEncoder:
     """Return a timm tower by name, its weights from the hub or from a local file.
 
     Parameters
     ----------
     name : str
-        "MODEL" or "MODEL@FILE.safetensors".
+        "MODEL", "MODEL@FILE.safetensors" or "hf_hub:OWNER/MODEL"; "timm:" may stand before it.
     preprocessing : Preprocessing, optional
-        Default: the whole frame at the size the model was trained at.
+        All but its size counts; the whole frame by default.
+    size : int, optional
+        Side of the pictures in pixels; that of the weights by default.
+    pretrained : bool
+        False: random weights; the hub is not asked, and of a file only the names count.
     device : device
+
+    Raises
+    ------
+    InputError
+        timm does not know the name, the weights cannot be had or do not fit, or the size is none for this tower.
     """
-    architecture, _, file = name.partition("@")
     from timm import get_pretrained_cfg
 
+    architecture, _, file = name.removeprefix("timm:").partition("@")
+    if "hub:" in architecture and (file or not pretrained):
+        raise InputError(f"without the hub {architecture} does not say its architecture; name the encoder {_BY_FILE}")
     config = get_pretrained_cfg(architecture)
-    if preprocessing is None:
-        preprocessing = Preprocessing(size=config.input_size[-1] if config else 224)
-    trunk = create_timm(architecture, read_weights(Path(file)) if file else None, size=preprocessing.size)
+    side = size or (config.input_size[-1] if config else 224)
+    weights = read_weights(Path(file)) if file else None
+    trunk = create_timm(architecture, weights, size=side, pretrained=pretrained)
+    if "hub:" in architecture:
+        told: Any = trunk.pretrained_cfg
+        architecture = told["architecture"]  # a saved model is built again without the hub
     mean, std = normalization(trunk)
-    return VisionEncoder(trunk, name=name, preprocessing=preprocessing, mean=mean, std=std, device=device)
+    return VisionEncoder(
+        trunk,
+        architecture=architecture,
+        name=name,
+        preprocessing=replace(preprocessing or Preprocessing(), size=side),
+        mean=mean,
+        std=std,
+        device=device,
+    )
