@@ -149,6 +149,9 @@ def train(
     pixel_scale: Annotated[
         str | None, typer.Option("--pixel-scale", help="For a crop in arcsec: wcs, column, or arcsec per pixel.")
     ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Side in pixels that the network sees; that of its weights by default.")
+    ] = None,
     share: Annotated[float, typer.Option("--share", help="Percent of the training labels to learn from.")] = 100.0,
     weight: Annotated[
         list[float] | None,
@@ -186,6 +189,7 @@ def train(
         stretch=stretch,
         bands=bands,
         pixel_scale=pixel_scale,
+        size=size,
         seed=seed,
         share=share,
         weight=tuple(weight or ()),

@@ -159,7 +159,9 @@ def test_what_the_test_labels_say_changes_no_prediction(config: Path, tmp_path: 
     swapped = type(split)(split.table, {other.source: other.fingerprint}, split.fractions, split.seed, split.radius)
     lied = run_cell(cell_of(), plan, swapped, tmp_path / "lied", quiet=True)
     assert truth["fingerprints"]["model"] == lied["fingerprints"]["model"]
-    tables = [pd.read_parquet(cell_folder(tmp_path / name, cell_of()) / "predictions.parquet") for name in ("out", "lied")]
+    tables = [
+        pd.read_parquet(cell_folder(tmp_path / name, cell_of()) / "predictions.parquet") for name in ("out", "lied")
+    ]
     wanted = [name for name in tables[0] if name.startswith(("probability_", "id_str"))]
     pd.testing.assert_frame_equal(tables[0][wanted], tables[1][wanted])
     assert list(tables[0]["label"]) != list(tables[1]["label"])
@@ -187,7 +189,9 @@ def test_a_model_that_learns_from_the_test_pictures_is_caught(
 @pytest.mark.parametrize("protocol", ["random-split", "augmented-first", "epoch-on-test"])
 def test_what_leaks_says_so(config: Path, tmp_path: Path, protocol: str) -> None:
     plan = plan_of(config)
-    about = run_cell(cell_of(protocol=protocol), plan, _split(plan, "blobs", tmp_path / "out"), tmp_path / "out", quiet=True)
+    about = run_cell(
+        cell_of(protocol=protocol), plan, _split(plan, "blobs", tmp_path / "out"), tmp_path / "out", quiet=True
+    )
     assert about["gates"]["sealed"] == {
         "passed": False,
         "detail": f"test galaxies were leaked on purpose: {protocol}",
@@ -229,7 +233,11 @@ def test_shards_are_the_whole(config: Path, tmp_path: Path) -> None:
 
 
 def test_a_cell_that_fails_does_not_keep_the_others(config: Path, tmp_path: Path) -> None:
-    config.write_text(CONFIG.replace("[[training]]", '[[encoder]]\nname = "none"\nload = "resnet18@missing.safetensors"\n\n[[training]]').replace('encoders = ["small"]', 'encoders = ["none", "small"]'))
+    config.write_text(
+        CONFIG.replace(
+            "[[training]]", '[[encoder]]\nname = "none"\nload = "resnet18@missing.safetensors"\n\n[[training]]'
+        ).replace('encoders = ["small"]', 'encoders = ["none", "small"]')
+    )
     with pytest.raises(InputError, match=r"6 of 12 cells failed and the rest is done.*missing\.safetensors"):
         benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
     assert len(read_results(tmp_path / "out", plan_of(config))) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def run_cell(
         save_model(Model(encoder, model.taxonomy, choice, model.symbols, {}), folder / "model", card=card)
     write_result(folder, about, _predictions(model, answers), answers.vectors)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    (folder / "metrics.csv").unlink(missing_ok=True)  # the history is in cell.json
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     return about
 
 

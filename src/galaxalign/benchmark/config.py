@@ -251,7 +251,7 @@ class Benchmark(_Table):
         "head",
         "linear",
     )
-    steps: int = Field(200, ge=1)
+    steps: int = Field(300, ge=1)
     control_share: float = Field(10.0, ge=0, le=100)
     twins: float = Field(0.65, gt=0, le=1)
     copies: int = Field(3, ge=1)

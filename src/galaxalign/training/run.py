@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def train(
     stretch: str | None = None,
     bands: str | Sequence[str] | None = None,
     pixel_scale: float | str | None = None,
+    size: int | None = None,
     seed: int = 0,
     share: float = 100.0,
     weight: float | Sequence[float] = (),
@@ -102,6 +104,8 @@ def train(
     pixel_scale : float or str, optional
         Arcsec per pixel for a crop in arcsec: "wcs" (the default), a number, or "column" for the column
         pixel_scale or pxscale of the catalogue.
+    size : int, optional
+        Side in pixels of the pictures that the network sees; that of the encoder's weights by default.
     seed : int
     share : float
         Percent of the training part's labels to learn from, by class and at least one galaxy of each; for one seed the
@@ -147,8 +151,8 @@ def train(
     asked: dict[str, Any] = {"crop": crop, "stretch": stretch, "bands": bands, "pixel_scale": pixel_scale}
     stores = [source.catalog.store for source in sources if source.catalog.store is not None]
     for store in stores:
-        asked = _as_the_store(store, encoder, asked, quiet)
-    tower = load_encoder(encoder, words=plan.needs_words, device=device, **asked)
+        asked = _as_the_store(store, encoder, asked, size, quiet)
+    tower = load_encoder(encoder, words=plan.needs_words, size=size, device=device, **asked)
     check_recipe(plan, tower, [source.votes is not None for source in sources])
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = [read_catalog(path, require=()) for path in exclude]
@@ -306,10 +310,11 @@ def write_skipped(skipped: list[tuple[str, str]], folder: Path, quiet: bool) -> 
     note(f"{len(skipped)} images could not be read and are left out: {folder / 'skipped.csv'}", quiet=quiet)
 
 
-def _as_the_store(store: Path, encoder: str, asked: dict[str, Any], quiet: bool) -> dict[str, Any]:
+def _as_the_store(store: Path, encoder: str, asked: dict[str, Any], size: int | None, quiet: bool) -> dict[str, Any]:
     """Return how the encoder is to look at images so that it fits a store; InputError, early, where it cannot."""
     held = open_store(store).preprocessings[IMAGES]
     chain, options = chain_for_store(encoder, held, asked)
+    chain = replace(chain, size=size or chain.size)
     check_store(store, chain, chain.with_margin(chain.widest_margin()))
     if options != asked:
         note(f"pictures are looked at as the store {store} was prepared: [{held}]", quiet=quiet)
