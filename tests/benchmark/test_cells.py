@@ -140,7 +140,8 @@ def test_a_cell_is_developed_without_a_row_of_the_test_part(config: Path, tmp_pa
     catalog = read_catalog(dataset.catalog)
     development, sealed = open_dataset(catalog, dataset, split, share=100, seed=0)
     test = {catalog.ids[row] for row in split.part(catalog, "test")}
-    assert test and not test & set(development.source.catalog.ids)
+    assert test
+    assert not test & set(development.source.catalog.ids)
     assert len(development.source.catalog) + len(sealed) == len(catalog)
     assert set(sealed.identities.table.columns) == {"id_str", "ra", "dec"}
 
@@ -233,11 +234,9 @@ def test_shards_are_the_whole(config: Path, tmp_path: Path) -> None:
 
 
 def test_a_cell_that_fails_does_not_keep_the_others(config: Path, tmp_path: Path) -> None:
-    config.write_text(
-        CONFIG.replace(
-            "[[training]]", '[[encoder]]\nname = "none"\nload = "resnet18@missing.safetensors"\n\n[[training]]'
-        ).replace('encoders = ["small"]', 'encoders = ["none", "small"]')
-    )
+    lacking = '[[encoder]]\nname = "none"\nload = "resnet18@missing.safetensors"\n\n[[training]]'
+    text = CONFIG.replace("[[training]]", lacking).replace('encoders = ["small"]', 'encoders = ["none", "small"]')
+    config.write_text(text)
     with pytest.raises(InputError, match=r"6 of 12 cells failed and the rest is done.*missing\.safetensors"):
         benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
     assert len(read_results(tmp_path / "out", plan_of(config))) == 6

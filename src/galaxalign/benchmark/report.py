@@ -1,6 +1,7 @@
 """stub"""
 
 from pathlib import Path
+
 from galaxalign.benchmark.config import Benchmark
 
 
