@@ -113,12 +113,35 @@ def _run_all(
     plan: Benchmark, cells: list[Cell], folder: Path, jobs: int, device: str | None, keep: bool, quiet: bool
 ) -> None:
     if jobs == 1:
-        _work(plan, cells, folder, device, 0, jobs, keep, quiet)
+        _work(plan, cells, folder, device, jobs, keep, quiet)
         return
     from joblib import Parallel, delayed
 
-    tasks = (delayed(_work)(plan, cells, folder, device, worker, jobs, keep, True) for worker in range(jobs))
+    tasks = (
+        delayed(_on_gpu)(gpu, plan, cells, folder, device, jobs, keep)
+        for gpu in (_gpus(jobs) if device is None else [""] * jobs)
+    )
     Parallel(n_jobs=jobs, backend="loky")(tasks)
+
+
+def _gpus(jobs: int) -> list[str]:
+    """Return the GPU of each process, as CUDA_VISIBLE_DEVICES names it; "" where there are none."""
+    import torch
+
+    there = [str(index) for index in range(torch.cuda.device_count())]
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if there and named:
+        there = named.split(",")
+    return [there[job % len(there)] if there else "" for job in range(jobs)]
+
+
+def _on_gpu(
+    gpu: str, plan: Benchmark, cells: list[Cell], folder: Path, device: str | None, jobs: int, keep: bool
+) -> None:
+    """Work in a process that sees one GPU, which CUDA asks for when it starts."""
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    _work(plan, cells, folder, device, jobs, keep, quiet=True)
 
 
 def _work(
@@ -126,7 +149,6 @@ def _work(
     cells: list[Cell],
     folder: Path,
     device: str | None,
-    worker: int,
     jobs: int,
     keep: bool,
     quiet: bool,
@@ -136,8 +158,6 @@ def _work(
 
     threads = plan.threads or max(1, (os.cpu_count() or 1) // jobs)
     torch.set_num_threads(threads)
-    if device is None and torch.cuda.device_count() > 1:
-        device = f"cuda:{worker % torch.cuda.device_count()}"
     splits: dict[str, Split] = {}
     for place, cell in enumerate(cells, 1):
         with try_lock(folder / "locks" / cell.name) as mine:
