@@ -48,7 +48,7 @@ def agreement(data: Path, model: str) -> dict[str, Any]:
     encoder = load_model(model).encoder
     images, statuses = load_images(catalog.select(rows).paths(), encoder.preprocessing)
     assert all(status == "ok" for status in statuses), statuses
-    vectors, labels = encode_array(encoder, images), labels[rows]
+    vectors, labels = encode_array(encoder, images, mirror=True), labels[rows]
     ours = retrieval_scores(vectors, labels)
     unit = vectors.astype(np.float32) / np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
     similarity = unit @ unit.T
