@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -48,7 +47,7 @@ def agreement(data: Path, model: str) -> dict[str, Any]:
     encoder = load_model(model).encoder
     images, statuses = load_images(catalog.select(rows).paths(), encoder.preprocessing)
     assert all(status == "ok" for status in statuses), statuses
-    vectors, labels = encode_array(encoder, images), labels[rows]
+    vectors, labels = encode_array(encoder, images, mirror=True), labels[rows]
     ours = retrieval_scores(vectors, labels)
     unit = vectors.astype(np.float32) / np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
     similarity = unit @ unit.T
@@ -100,14 +99,13 @@ def full_matrix(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def peak() -> float:
-    """Return the most memory that this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory(name: str) -> float:
+    """Return the memory that this process holds (VmRSS) or has held at most (VmHWM), in MiB (Linux).
 
-
-def held() -> float:
-    """Return the memory that this process holds now, in MiB (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MIB
+    Not `resource.getrusage`: its ru_maxrss begins with the peak of the process that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
 
 
 def child(way: str, n: int, threads: int) -> dict[str, Any]:
@@ -115,17 +113,18 @@ def child(way: str, n: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     vectors, labels = clusters(n)
     torch.ones(64, 64) @ torch.ones(64, 64)  # libraries start their buffers now, not in what is measured
-    before, wall, cpu = held(), time.perf_counter(), time.process_time()
+    before, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
     found = retrieval_scores(vectors, labels).summary() if way == "galaxalign" else full_matrix(vectors, labels)
+    seconds, cpu_seconds, peak = time.perf_counter() - wall, time.process_time() - cpu, memory("VmHWM")
     return {
         "n": n,
-        "seconds": time.perf_counter() - wall,
-        "cpu_seconds": time.process_time() - cpu,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "gallery_mib": vectors.nbytes / MIB,
         "before_mib": before,
-        "peak_mib": peak(),
-        "peak_mib_without_gallery": peak() - vectors.nbytes / MIB,
-        "added_mib": peak() - before,
+        "peak_mib": peak,
+        "peak_mib_without_gallery": peak - vectors.nbytes / MIB,
+        "added_mib": peak - before,
         **found,
     }
 
