@@ -269,8 +269,8 @@ class Benchmark(_Table):
         return _by_name(self.datasets, name, "data set")
 
     def encoder(self, name: str) -> Tower:
-        """Return an encoder by name: one of the configuration's, or that of a system."""
-        return _by_name((*self.encoders, *(_tower(s.encoder) for s in load_systems().values())), name, "encoder")
+        """Return an encoder by name: one of the configuration's, which comes first, or that of a system."""
+        return _by_name((*(_tower(s.encoder) for s in load_systems().values()), *self.encoders), name, "encoder")
 
     def training(self, name: str) -> Training:
         """Return a way of training by name: one of the configuration's, one that trains nothing, or a recipe."""

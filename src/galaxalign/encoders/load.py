@@ -14,6 +14,7 @@ import torch
 from galaxalign.data.preprocessing import Preprocessing, parse_bands
 from galaxalign.encoders.clip import ClipEncoder, build_clip, build_lite, build_timm_minilm
 from galaxalign.encoders.folder import BOX, load_model, saved_preprocessing, starting_folder
+from galaxalign.encoders.msn import build_msn
 from galaxalign.encoders.vision import VisionEncoder, build_vision
 from galaxalign.errors import InputError
 
@@ -58,7 +59,8 @@ def load_encoder(
         "lite"; a GalaxAlign model ("local-dir:FOLDER", "galaxy-lite"), to train it further; an open_clip model
         ("ViT-B-16/openai", "ViT-B-16@FILE", "hf-hub:OWNER/MODEL", "local-dir:FOLDER"); or a timm tower
         ("resnet18.a1_in1k", "MODEL@FILE.safetensors", "hf_hub:OWNER/MODEL"), which gets MiniLM beside it where words
-        are wanted. "timm:convnext_base@FILE" is timm's where open_clip has a model of the same name.
+        are wanted. "timm:convnext_base@FILE" is timm's where open_clip has a model of the same name;
+        "msn:facebook/vit-msn-base" (or with "@FILE") is converted to timm's.
     crop, stretch, bands, pixel_scale : optional
         How it looks at images, see `Preprocessing`. A GalaxAlign model has its own, and no other.
     size : int, optional
@@ -104,15 +106,19 @@ def load_encoder(
     if name.startswith(("hf-hub:", "local-dir:")) or architecture in open_clip.list_models():
         clip = build_clip(name, preprocessing=preprocessing, size=size, pretrained=pretrained, device=target)
         return clip if words else _trunk_alone(clip, target)
-    if name.startswith("timm:") or "hub:" in name or timm.is_model(architecture.partition(".")[0]):
+    vision: VisionEncoder | None = None
+    if name.startswith("msn:"):
+        vision = build_msn(name, preprocessing=preprocessing, size=size, pretrained=pretrained, device=target)
+    elif name.startswith("timm:") or "hub:" in name or timm.is_model(architecture.partition(".")[0]):
         vision = build_vision(name, preprocessing=preprocessing, size=size, pretrained=pretrained, device=target)
+    if vision is not None:
         return _beside_minilm(vision, target) if words else vision
     known = ["lite", *BOX, *open_clip.list_models(), *timm.list_models(pretrained=True)]
     close = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(close)}?" if close else ""
     raise InputError(
         f"unknown encoder {name!r}; known are lite, {', '.join(BOX)}, open_clip's models (open_clip.list_models()), "
-        f"timm's (timm.list_models()), hf-hub:NAME and local-dir:FOLDER{hint}"
+        f"timm's (timm.list_models()), hf-hub:NAME, local-dir:FOLDER and msn:NAME{hint}"
     )
 
 
@@ -151,6 +157,8 @@ def _input_size(name: str) -> int | None:
     import open_clip
     from timm import get_pretrained_cfg
 
+    if name.startswith("msn:"):
+        return 224
     architecture = name.partition("@")[0].partition("/")[0]
     config = open_clip.get_model_config(architecture) if architecture in open_clip.list_models() else None
     if name.startswith("local-dir:"):

@@ -29,7 +29,10 @@ __all__ = [
     "width_at",
 ]
 
-_BY_FILE = 'timm:ARCHITECTURE@FILE (the "architecture" of the repository\'s config.json)'
+_BY_FILE = (
+    'timm:ARCHITECTURE@FILE.safetensors (ARCHITECTURE is the "architecture" in the repository\'s config.json; how a '
+    "pytorch_model.bin becomes one stands in docs/benchmark/systems.md)"
+)
 
 
 class VisionEncoder:
