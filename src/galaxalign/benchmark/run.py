@@ -90,7 +90,6 @@ def benchmark(
     failed = [cell for cell in cells if (cell_folder(folder, cell) / _ERROR).is_file()]
     if shard is None:
         page = write_benchmark_report(folder, plan)
-        note(f"{page}", quiet=quiet)
     if failed:
         reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
         raise InputError(
