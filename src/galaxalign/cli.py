@@ -118,7 +118,8 @@ def train(
         str,
         typer.Argument(
             metavar="[RECIPE]",
-            help="galaxalign, galaxalign-pair, image-text, clip-gmc, galaxy-lite, supervised, demo; or a TOML file.",
+            help="galaxalign, galaxalign-pair, image-text, clip-gmc, galaxy-lite, supervised, demo, the ablations "
+            "galaxalign-v1 galaxalign-v2 galaxalign-v3; or a TOML file.",
         ),
     ] = "galaxalign",
     *,
