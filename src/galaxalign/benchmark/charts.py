@@ -54,7 +54,7 @@ def share_chart(study: Study, out: Path) -> Path | None:
             _plain(panel)
         panels[0, column].set_title(study.title(dataset), fontsize=13)
         panels[1, column].set_xlabel("training labels, %", fontsize=12)
-    _legend(figure, panels.ravel(), columns=2)
+    _legend(figure, list(panels.ravel()), columns=2)
     return save_chart(figure, out)
 
 
@@ -94,7 +94,7 @@ def leak_chart(study: Study, out: Path) -> Path | None:
             panel.plot(numbers, [place] * len(numbers), "|", color="0.15", markersize=13, markeredgewidth=1.8)
         _named_rows(panel, [source for source, _ in values], f"{title}, published (a line is a method)")
     grid[-1].set_xlabel("accuracy", fontsize=12)
-    _legend(figure, grid, columns=3)
+    _legend(figure, list(grid), columns=3)
     return save_chart(figure, out)
 
 
@@ -102,9 +102,9 @@ def cost_chart(study: Study, out: Path) -> Path | None:
     """Draw macro F1 against the seconds of training; None where nothing was trained."""
     found = {
         dataset: [
-            (line, seconds, figure)
+            (line, seconds, value)
             for line, method in study.top(dataset)
-            if (seconds := method.cost("seconds_training")) and (figure := method.figure("macro_f1"))
+            if (seconds := method.cost("seconds_training")) and (value := method.figure("macro_f1"))
         ]
         for dataset in study.datasets
     }

@@ -223,8 +223,9 @@ def _classes(study: Study, dataset: str) -> Table:
                 Column(f"f1_{name}", f"{name.replace('_', ' ')} ({support.get(k, 0)})", "figure")
                 for k, name in enumerate(method.classes)
             ]
-        figures = dict(zip((f"f1_{name}" for name in method.classes), method.class_f1(), strict=True))
-        rows.append(Row({"method": line.title} | figures, footnotes(study, method)))
+        values: dict[str, Value] = {"method": line.title}
+        values |= {f"f1_{name}": value for name, value in zip(method.classes, method.class_f1(), strict=True)}
+        rows.append(Row(values, footnotes(study, method)))
     caption = (
         f"{study.title(dataset)}, most labels: F1 of each class, and how many test galaxies it has. Mean over the "
         "seeds ± their standard "

@@ -184,7 +184,8 @@ def _transfer(study: Study, published: Published) -> Table:
     for method in published.methods:
         for share in published.shares(method):
             if (method, share) not in met:
-                rows.append(Row({"method": method, "share": share} | _figures(published, method, share), (_ALONE,)))
+                alone: dict[str, Value] = {"method": method, "share": share}
+                rows.append(Row(alone | _figures(published, method, share), (_ALONE,)))
     caption = "Share of the training labels that a row learns from; 0 is zero-shot."
     return Table("transfer", "Few labels, as CLIP-GMC", f"{caption} {_MEASURED} {_BESIDE}", columns, rows)
 
@@ -192,13 +193,10 @@ def _transfer(study: Study, published: Published) -> Table:
 def _elsewhere(study: Study, published: Published) -> Table:
     metrics = list(dict.fromkeys(f.metric for f in published.figures))
     columns = [Column("method", "Method"), Column("source", "Source"), *_theirs(study, published, metrics)]
-    rows = [
-        Row(
-            {"source": next(f.source for f in published.figures if f.method == method)}
-            | _figures(published, method, 100)
-            | {"method": method}
-        )
-        for method in published.methods
-    ]
+    rows = []
+    for method in published.methods:
+        source = next(f.source for f in published.figures if f.method == method)
+        values: dict[str, Value] = {"method": method, "source": source}
+        rows.append(Row(values | _figures(published, method, 100)))
     caption = "Figures of other papers and model cards on the same data sets, none of them measured here."
     return Table("elsewhere", "Independent work", caption, columns, rows)
