@@ -1,4 +1,4 @@
-"""The whole path on real galaxies: split, train `lite` on a tenth of EFIGI, evaluate, search by symbol."""
+"""The whole path on real galaxies: split, train `lite` on a tenth of EFIGI, evaluate, search by symbol; a benchmark."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import json
 import pytest
 
 from galaxalign.analysis.embeddings import Embeddings
+from galaxalign.benchmark.config import load_benchmark
+from galaxalign.benchmark.run import benchmark
+from galaxalign.benchmark.study import read_study
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.splits import read_split
 from galaxalign.splitting import split
@@ -51,3 +54,42 @@ def test_a_tenth_of_efigi_teaches_lite_more_than_chance_and_the_majority_know(sh
     labels = dict(zip(Embeddings.read(gallery).ids, held_out["label"], strict=True))
     found = [labels[entry.id_str] for entry in search(embeddings=gallery, symbol="late_spiral", k=10)]
     assert found.count("late_spiral") >= 5
+
+
+BENCHMARK = """
+name = "real"
+steps = 60
+bootstrap = 100
+threads = 1
+control_share = 10
+[[dataset]]
+name = "efigi"
+catalog = "{data}/data/efigi/catalog.csv"
+taxonomy = "efigi"
+cuts = ["Inclination"]
+[[encoder]]
+name = "mobilenet"
+load = "mobilenetv3_small_100@{data}/weights/mobilenetv3_small_100_timm.safetensors"
+size = 64
+[[run]]
+encoders = ["mobilenet"]
+trainings = ["frozen", "supervised"]
+shares = [10]
+seeds = [0]
+"""
+
+
+@pytest.mark.real
+def test_a_benchmark_of_real_galaxies_learns_and_its_controls_do_not(shared, tmp_path):
+    (tmp_path / "real.toml").write_text(BENCHMARK)
+    page = benchmark(config=tmp_path / "real.toml", data=shared, out=tmp_path / "out", quiet=True)
+    study = read_study(tmp_path / "out", load_benchmark(tmp_path / "real.toml", data=shared))
+    assert not study.missing
+    for result in study.results:
+        figures = result.about["test"]
+        assert figures["n"] > 600
+        assert (figures["balanced_accuracy_ci"][0] > 1 / 5) == (not result.cell.shuffled)
+    assert len(study.controls) == 2
+    assert all(control.passed for control in study.controls.values())
+    assert all(gate["passed"] for result in study.results for gate in result.about["gates"].values())
+    assert "mobilenet, supervised" in page.read_text()
