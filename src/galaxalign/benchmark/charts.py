@@ -244,7 +244,7 @@ def _dot(panel: Axes, value: Measured, y: float, label: str, style: dict[str, An
 
 
 def _named_rows(panel: Axes, names: Sequence[str], title: str) -> None:
-    panel.set_yticks(range(len(names)), [_folded(name, 34) for name in names], fontsize=10)
+    panel.set_yticks(range(len(names)), [_folded(name, 26) for name in names], fontsize=10)
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.set_title(title, loc="left", fontsize=12)
     panel.grid(axis="x", alpha=0.25)
