@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ from galaxalign.training.sources import prepare_source
 from galaxalign.training.step import TrainingData, drawn_per_epoch
 from galaxalign.training.trainer import fit
 
-__all__ = ["cell_digest", "load_tower", "recipe_of", "run_cell"]
+__all__ = ["cell_digest", "forget", "load_tower", "recipe_of", "run_cell"]
 
 _SHORT = ("accuracy", "macro_f1", "balanced_accuracy")
 
@@ -164,7 +165,6 @@ def recipe_of(cell: Cell, benchmark: Benchmark) -> Recipe | None:
 def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
     """Return 16 hex digits of all that a cell's result depends on, but for the pictures and the versions."""
     tower, dataset, plan = benchmark.encoder(cell.encoder), benchmark.dataset(cell.dataset), recipe_of(cell, benchmark)
-    catalog = read_catalog(dataset.catalog, columns=dataset.columns, quiet=True)
     load, _, file = tower.load.partition("@")
     if load.startswith("pretrained:"):
         file = ""
@@ -172,8 +172,8 @@ def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
     looks = dataset.model_dump(include={"taxonomy", "crop", "stretch", "bands", "pixel_scale", "cuts"}, mode="json")
     parts = [
         cell.model_dump_json(),
-        catalog.fingerprint,
-        split_fingerprint(split),
+        _catalog_fingerprint(dataset.catalog, tuple(dataset.columns.items())),
+        _split_fingerprint(split),
         repr(sorted(looks.items())),
         load,
         _sha256(Path(file)) if file else "",
@@ -231,6 +231,24 @@ def _stored(dataset: Dataset, frame: Preprocessing, out: Path) -> Catalog:
     return read_catalog(folder)
 
 
+def forget() -> None:
+    """Look at catalogues, splits and files anew: they may have changed since the last benchmark of this process."""
+    for known in (_catalog_fingerprint, _split_fingerprint, _sha256):
+        known.cache_clear()
+
+
+# The cells of a configuration share a few catalogues, splits and files, each of which is looked at once in a run.
+@cache
+def _catalog_fingerprint(source: str, columns: tuple[tuple[str, str], ...]) -> str:
+    return read_catalog(source, columns=dict(columns), quiet=True).fingerprint
+
+
+@cache
+def _split_fingerprint(split: Split) -> str:
+    return split_fingerprint(split)
+
+
+@cache
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist")

@@ -1,8 +1,9 @@
-"""Whether each method passes the gates, which cells are missing, and what the cells cost."""
+"""What the rows are, whether each passes the gates, which cells are missing, and what the cells cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from galaxalign.benchmark.compare import Method
 from galaxalign.benchmark.own_tables import footnotes
@@ -11,7 +12,27 @@ from galaxalign.benchmark.study import Line, Study
 from galaxalign.benchmark.tables import Column, Kind, Row, Table, Value
 from galaxalign.benchmark.verdicts import GATES
 
-__all__ = ["cost_table", "gate_table", "missing_table"]
+__all__ = ["cost_table", "gate_table", "missing_table", "systems_table"]
+
+
+def systems_table(study: Study) -> Table:
+    """Return what each row started from and how it was trained."""
+    columns = [Column(name, name.capitalize()) for name in ("method", "encoder", "weights", "training")]
+    columns.append(Column("published", "Published as"))
+    rows = []
+    for line in study.lines:
+        tower = study.benchmark.encoder(line.encoder)
+        load, _, file = tower.load.partition("@")
+        values: dict[str, Value] = {
+            "method": line.title,
+            "encoder": f"{load}@{Path(file).name}" if file else load,
+            "weights": line.weights or None,
+            "training": line.training,
+            "published": ", ".join(line.published) or None,
+        }
+        rows.append(Row(values))
+    caption = "What the rows of the tables start from, with which weights, and the recipe that trains them."
+    return Table("systems", "Systems", caption, columns, rows)
 
 
 def gate_table(study: Study) -> Table:

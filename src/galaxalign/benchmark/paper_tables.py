@@ -100,7 +100,7 @@ def of_method(method: Method | None, metrics: Sequence[str], prefix: str = "") -
 
 def ours(study: Study, line: Line, metrics: Sequence[str], share: float = 100.0) -> tuple[dict[str, Value], list[str]]:
     """Return the figures of a row on every data set, and its footnotes."""
-    values: dict[str, Value] = {"method": line.title, "weights": line.weights or None}
+    values: dict[str, Value] = {"method": line.title}
     keys = [key for dataset in study.datasets if (key := study.key(line, dataset, share)) in study.planned]
     methods = [study.methods.get(key) for key in keys]
     for key, method in zip(keys, methods, strict=True):
@@ -138,7 +138,6 @@ def _beside(
 ) -> Table:
     columns = [
         Column("method", "Method"),
-        Column("weights", "Weights"),
         *measured(study, metrics),
         Column("published", "Published as"),
         *_theirs(study, published, metrics),

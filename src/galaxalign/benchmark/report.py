@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from galaxalign import __version__
 from galaxalign.benchmark.config import Benchmark
 from galaxalign.benchmark.drawings import Drawings, draw_figures
-from galaxalign.benchmark.gate_tables import cost_table, gate_table, missing_table
+from galaxalign.benchmark.gate_tables import cost_table, gate_table, missing_table, systems_table
 from galaxalign.benchmark.own_tables import own_tables
 from galaxalign.benchmark.paper_tables import paper_tables
 from galaxalign.benchmark.study import Study, read_study
@@ -22,7 +23,7 @@ __all__ = ["write_benchmark_report"]
 _CONCLUSIONS = "conclusions.md"
 
 
-def write_benchmark_report(out: str | Path, benchmark: Benchmark) -> Path:
+def write_benchmark_report(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> Path:
     """Write the report of a benchmark as far as it is finished.
 
     Parameters
@@ -32,6 +33,8 @@ def write_benchmark_report(out: str | Path, benchmark: Benchmark) -> Path:
         figures/ (PNG, charts as PDF too). Where it holds conclusions.md, the page begins with that.
     benchmark : Benchmark
         Its configuration.
+    digests : mapping, optional
+        What identifies the settings of each cell now, by its name: cells of other settings count as missing.
 
     Returns
     -------
@@ -48,10 +51,11 @@ def write_benchmark_report(out: str | Path, benchmark: Benchmark) -> Path:
     What differs between two runs of the same cells (seconds, joules, versions, commit) stands in tables/cost.* and on
     the page, and nowhere else.
     """
-    study = read_study(out, benchmark)
+    study = read_study(out, benchmark, digests)
     if not study.results:
         raise InputError(f"no cell of {benchmark.name} is finished in {out}; run galaxalign benchmark first")
-    tables = [*paper_tables(study), *own_tables(study), gate_table(study)]
+    first, *others = paper_tables(study)
+    tables = [first, systems_table(study), *others, *own_tables(study), gate_table(study)]
     tables += [table for table in (missing_table(study),) if table.rows]
     cost = cost_table(study)
     _clear(study.out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +84,19 @@ def finished(out: Path, cell: Cell, digest: str | None = None) -> dict[str, Any]
     return dict(about)
 
 
-def read_results(out: str | Path, benchmark: Benchmark) -> list[CellResult]:
-    """Return the finished cells of a benchmark in its order."""
+def read_results(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> list[CellResult]:
+    """Return the finished cells of a benchmark in its order.
+
+    Parameters
+    ----------
+    out : path
+    benchmark : Benchmark
+    digests : mapping, optional
+        What identifies the settings of each cell now, by its name; a cell of other settings is left out.
+    """
     found = []
     for cell in benchmark.cells():
-        about = finished(Path(out), cell)
+        about = finished(Path(out), cell, None if digests is None else digests.get(cell.name))
         if about is not None:
             found.append(CellResult(cell, about, cell_folder(Path(out), cell)))
     return found

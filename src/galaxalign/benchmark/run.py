@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from galaxalign.benchmark.cell import cell_digest, run_cell
+from galaxalign.benchmark.cell import cell_digest, forget, run_cell
 from galaxalign.benchmark.config import Benchmark, Cell, load_benchmark
 from galaxalign.benchmark.locks import locked, try_lock
 from galaxalign.benchmark.report import write_benchmark_report
@@ -72,6 +72,7 @@ def benchmark(
     InputError
         The configuration is at fault, or a cell failed: the others are finished first, and its reason is told.
     """
+    forget()
     plan, folder = load_benchmark(config, data=data), Path(out)
     cells = _shard(plan.cells(), shard)
     if jobs < 1:
@@ -89,13 +90,31 @@ def benchmark(
         _run_all(plan, cells, folder, jobs, device, keep_models, quiet)
     failed = [cell for cell in cells if (cell_folder(folder, cell) / _ERROR).is_file()]
     if shard is None:
-        page = write_benchmark_report(folder, plan)
+        page = write_benchmark_report(folder, plan, _digests(plan, folder))
     if failed:
         reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
         raise InputError(
             f"{len(failed)} of {len(cells)} cells failed and the rest is done; the first, {failed[0].name}: {reason}"
         )
     return folder if shard is not None else page
+
+
+def _digests(plan: Benchmark, folder: Path) -> dict[str, str]:
+    """Return what identifies the settings of each cell, where its data set can be read."""
+    found: dict[str, str] = {}
+    splits: dict[str, Split] = {}
+    reasons: dict[str, int] = {}
+    for cell in plan.cells():
+        try:
+            if cell.dataset not in splits:
+                splits[cell.dataset] = _split(plan, cell.dataset, folder)
+            found[cell.name] = cell_digest(cell, plan, splits[cell.dataset])
+        except InputError as error:
+            reasons[str(error)] = reasons.get(str(error), 0) + (finished(folder, cell) is not None)
+    for reason, count in reasons.items():
+        if count:
+            note(f"{count} cells are reported as they are, without knowing whether their settings changed: {reason}")
+    return found
 
 
 def _shard(cells: list[Cell], shard: str | None) -> list[Cell]:
@@ -138,6 +157,7 @@ def _on_gpu(
     gpu: str, plan: Benchmark, cells: list[Cell], folder: Path, device: str | None, jobs: int, keep: bool
 ) -> None:
     """Work in a process that sees one GPU, which CUDA asks for when it starts."""
+    forget()
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _work(plan, cells, folder, device, jobs, keep, quiet=True)

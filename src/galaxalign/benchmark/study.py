@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,6 +149,6 @@ class Study:
         return found
 
 
-def read_study(out: str | Path, benchmark: Benchmark) -> Study:
-    """Read what a benchmark has left so far."""
-    return Study(Path(out), benchmark, read_results(out, benchmark), read_published(benchmark.published))
+def read_study(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> Study:
+    """Read what a benchmark has left so far; with `digests` only cells of these settings, see `read_results`."""
+    return Study(Path(out), benchmark, read_results(out, benchmark, digests), read_published(benchmark.published))
