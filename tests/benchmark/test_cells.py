@@ -225,6 +225,17 @@ def test_a_finished_cell_is_kept_and_one_of_other_settings_is_not(config: Path, 
     assert [now != then for now, then in zip(again, times, strict=True)] == ["label" in r.cell.name for r in results]
 
 
+def test_what_other_settings_left_unfinished_is_begun_anew(config: Path, tmp_path: Path) -> None:
+    plan = plan_of(config)
+    folder = cell_folder(tmp_path / "out", cell_of())
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.safetensors").write_bytes(b"of other settings")
+    (folder / "settings.txt").write_text("0123")
+    about = run_cell(cell_of(), plan, _split(plan, "blobs", tmp_path / "out"), tmp_path / "out", quiet=True)
+    assert about["test"]["accuracy"] > 0.9
+    assert sorted(path.name for path in folder.iterdir()) == ["cell.json", "predictions.parquet", "vectors.npy"]
+
+
 def test_shards_are_the_whole(config: Path, tmp_path: Path) -> None:
     for shard in ("1/3", "2/3", "3/3"):
         benchmark(config=config, data=tmp_path, out=tmp_path / "out", shard=shard, quiet=True)

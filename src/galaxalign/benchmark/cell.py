@@ -24,6 +24,7 @@ from galaxalign.benchmark.results import cell_folder, write_result
 from galaxalign.benchmark.retrieval import retrieval_scores
 from galaxalign.benchmark.sealed import Answers, Development, Sealed, open_dataset
 from galaxalign.data.catalog import Catalog, read_catalog
+from galaxalign.data.files import write_text
 from galaxalign.data.prepare import prepare_store
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.sky import arcsec
@@ -110,9 +111,8 @@ def run_cell(
     dict
         What cell.json holds.
     """
-    folder = cell_folder(out, cell)
-    folder.mkdir(parents=True, exist_ok=True)
     digest = cell_digest(cell, benchmark, split)
+    folder = _begun(cell_folder(out, cell), digest)
     encoder = _encoder(cell, benchmark, out, device)
     dataset = benchmark.dataset(cell.dataset)
     catalog = _stored(dataset, encoder.preprocessing, out)
@@ -151,6 +151,7 @@ def run_cell(
         save_model(Model(encoder, model.taxonomy, choice, model.symbols, {}), folder / "model", card=card)
     write_result(folder, about, _predictions(model, answers), answers.vectors)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    (folder / "settings.txt").unlink(missing_ok=True)
     (folder / "metrics.csv").unlink(missing_ok=True)  # the history is in cell.json
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     return about
@@ -217,6 +218,16 @@ def _source(tower: Tower, out: Path) -> str:
     """Return what `load_encoder` is to load."""
     kind, _, name = tower.load.partition(":")
     return f"local-dir:{out / 'pretrained' / name}" if kind == "pretrained" else tower.load
+
+
+def _begun(folder: Path, digest: str) -> Path:
+    """Return the folder of a cell, emptied where it was begun with other settings."""
+    mark = folder / "settings.txt"
+    if folder.exists() and not (mark.is_file() and mark.read_text() == digest):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(digest, mark)
+    return folder
 
 
 def _stored(dataset: Dataset, frame: Preprocessing, out: Path) -> Catalog:
