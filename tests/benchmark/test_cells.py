@@ -104,10 +104,10 @@ def test_cells_are_every_combination_once_and_a_control_of_each_kind(config: Pat
     assert [c.name for c in cells] == [
         "blobs-small-frozen-p100-s0",
         "blobs-small-label-p100-s0",
-        "blobs-small-frozen-p100-s1",
-        "blobs-small-label-p100-s1",
         "blobs-small-frozen-p50-s0-shuffled",
         "blobs-small-label-p50-s0-shuffled",
+        "blobs-small-frozen-p100-s1",
+        "blobs-small-label-p100-s1",
     ]
 
 

@@ -295,7 +295,7 @@ class Benchmark(_Table):
         return Row(encoder=encoder, training=training, title=", ".join(titles))
 
     def cells(self) -> list[Cell]:
-        """Return every cell once, controls last, in an order that gives each seed's tables before the next seed's."""
+        """Return every cell once, seed after seed, the controls after the first: tables are whole early on."""
         found: dict[Cell, None] = {}
         for run in self.runs:
             pairs = list(product(run.encoders, run.trainings))
@@ -314,7 +314,8 @@ class Benchmark(_Table):
             for dataset, encoder, training in kinds
             if self.control_share
         ]
-        return ordered + controls
+        first = sum(cell.seed == ordered[0].seed for cell in ordered)
+        return ordered[:first] + controls + ordered[first:]
 
 
 def load_benchmark(path: str | Path, *, data: str | Path | None = None) -> Benchmark:
