@@ -314,7 +314,7 @@ class Benchmark(_Table):
             for dataset, encoder, training in kinds
             if self.control_share
         ]
-        first = sum(cell.seed == ordered[0].seed for cell in ordered)
+        first = sum(cell.seed == min(c.seed for c in ordered) for cell in ordered)
         return ordered[:first] + controls + ordered[first:]
 
 
@@ -351,6 +351,8 @@ def load_benchmark(path: str | Path, *, data: str | Path | None = None) -> Bench
     ):
         if len(set(names)) < len(names):
             raise InputError(f"{file}: two of [[{what.replace(' ', '')}]] are called {max(names, key=names.count)}")
+    if not found.cells():
+        raise InputError(f"{file}: there is nothing to run; each [[run]] needs encoders and trainings, or systems")
     for cell in found.cells():
         try:
             found.dataset(cell.dataset)
