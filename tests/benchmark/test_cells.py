@@ -120,7 +120,17 @@ def test_cells_are_every_combination_once_and_a_control_of_each_kind(config: Pat
         ("seeds = [0, 1]", "shares = [0]", "a share is 0"),
         ("seeds = [0, 1]", 'systems = ["resnet"]', "there is no system 'resnet'; did you mean 'resnet-"),
         ("size = 32", "size = 3", "size is 3"),
+        ("seeds = [0, 1]", "seeds = []", "there is nothing to run"),
+        ('cuts = ["magnitude"]', 'cuts = ["label"]', "label is a column of the predictions already"),
+        ('trainings = ["frozen", "label"]', 'trainings = ["./label.toml"]', "is no name of a training"),
+        (
+            "seeds = [0, 1]",
+            'protocols = ["symbol-given"]',
+            "symbol-given is for recipes with symbols",
+        ),
+        ('name = "tiny"', 'name = "tiny"\npublished = "none.csv"', "no table of published figures at .*none.csv"),
         ('name = "tiny"', "name = ", "not valid TOML"),
+        ('taxonomy = "galaxy_zoo_1"', "", "dataset.0.taxonomy is missing"),
     ],
 )
 def test_a_fault_in_the_configuration_is_told(config: Path, old: str, new: str, told: str) -> None:
@@ -248,7 +258,7 @@ def test_a_cell_that_fails_does_not_keep_the_others(config: Path, tmp_path: Path
     lacking = '[[encoder]]\nname = "none"\nload = "resnet18@missing.safetensors"\n\n[[training]]'
     text = CONFIG.replace("[[training]]", lacking).replace('encoders = ["small"]', 'encoders = ["none", "small"]')
     config.write_text(text)
-    with pytest.raises(InputError, match=r"6 of 12 cells failed and the rest is done.*missing\.safetensors"):
+    with pytest.raises(InputError, match=r"6 of 12 cells failed, first .*missing\.safetensors.*the rest is done"):
         benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
     assert len(read_results(tmp_path / "out", plan_of(config))) == 6
 

@@ -10,11 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from galaxalign.benchmark.systems import load_systems
 from galaxalign.errors import InputError
-from galaxalign.training.recipe import load_recipe
+from galaxalign.training.recipe import Recipe, load_recipe
 
 __all__ = [
     "UNTRAINED",
@@ -73,6 +73,16 @@ class Dataset(_Table):
     columns: dict[str, str] = Field(default_factory=dict)
     cuts: tuple[str, ...] = ()
     radius: str = "60arcsec"
+
+    @field_validator("cuts")
+    @classmethod
+    def _other_columns(cls, cuts: tuple[str, ...]) -> tuple[str, ...]:
+        for name in cuts:
+            if name in ("id_str", "group", "label") or name.startswith(("probability_", "average_precision")):
+                raise ValueError(
+                    f"{name} is a column of the predictions already; name one of the catalogue's other columns"
+                )
+        return cuts
 
 
 class Tower(_Table):
@@ -277,6 +287,10 @@ class Benchmark(_Table):
         for found in self.trainings:
             if found.name == name:
                 return found
+        if not re.match(_NAME, name):
+            raise InputError(
+                f"{name!r} is no name of a training; give a recipe file in a [[training]] with a name of its own"
+            )
         return Training(name=name)
 
     def pretraining(self, name: str) -> Pretraining:
@@ -351,6 +365,8 @@ def load_benchmark(path: str | Path, *, data: str | Path | None = None) -> Bench
     ):
         if len(set(names)) < len(names):
             raise InputError(f"{file}: two of [[{what.replace(' ', '')}]] are called {max(names, key=names.count)}")
+    if found.published and not Path(found.published).is_file():
+        raise InputError(f"{file}: there is no table of published figures at {found.published}")
     if not found.cells():
         raise InputError(f"{file}: there is nothing to run; each [[run]] needs encoders and trainings, or systems")
     for cell in found.cells():
@@ -360,13 +376,21 @@ def load_benchmark(path: str | Path, *, data: str | Path | None = None) -> Bench
             if tower.load.startswith("pretrained:"):
                 found.pretraining(tower.load.partition(":")[2])
             training = found.training(cell.training)
-            if training.name not in UNTRAINED:
-                load_recipe(training.recipe or training.name)
+            plan = None if training.name in UNTRAINED else load_recipe(training.recipe or training.name)
+            _check_protocol(cell, plan)
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
         if not 0 < cell.share <= 100:
             raise InputError(f"{file}: a share is {cell.share:g}; give percent, above 0 and up to 100")
     return found
+
+
+def _check_protocol(cell: Cell, plan: Recipe | None) -> None:
+    """Refuse a leak that a way of training cannot have, whose row would look like the clean one."""
+    if cell.protocol != "clean" and cell.training == "zero-shot":
+        raise InputError(f"protocol {cell.protocol} leaks into training, and zero-shot has none; leave it out there")
+    if cell.protocol == "symbol-given" and not (plan and any(stage.uses("symbol") for stage in plan.stages)):
+        raise InputError(f"protocol symbol-given is for recipes with symbols, and {cell.training} has none")
 
 
 def _by_name(tables: Iterable[Any], name: str, what: str) -> Any:
@@ -437,5 +461,7 @@ def _first_problem(error: ValidationError) -> str:
         ]
         close = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0)
         return f"unknown key {where}; did you mean {close[0]!r}?"
+    if problem["type"] == "missing":
+        return f"{where} is missing"
     given: Any = problem.get("input")
-    return f"{where} is {given!r}: {problem['msg']}"
+    return f"{where} is {given!r}: {problem['msg'].removeprefix('Value error, ')}"

@@ -89,13 +89,16 @@ def benchmark(
             (cell_folder(folder, cell) / _ERROR).unlink(missing_ok=True)
         _run_all(plan, cells, folder, jobs, device, keep_models, quiet)
     failed = [cell for cell in cells if (cell_folder(folder, cell) / _ERROR).is_file()]
+    told = ""
+    if failed:
+        reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
+        told = f"{len(failed)} of {len(cells)} cells failed, first {failed[0].name}: {reason}"
+        if len(failed) == len(cells):
+            raise InputError(told)
     if shard is None:
         page = write_benchmark_report(folder, plan, _digests(plan, folder))
     if failed:
-        reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
-        raise InputError(
-            f"{len(failed)} of {len(cells)} cells failed and the rest is done; the first, {failed[0].name}: {reason}"
-        )
+        raise InputError(f"{told} (the rest is done, see {folder})")
     return folder if shard is not None else page
 
 
