@@ -27,8 +27,7 @@ _PARTS = (0.7, 0.3)  # of a catalogue: for training, for validation and test
 def print_estimate(plan: Benchmark, cells: list[Cell], folder: Path, *, jobs: int, device: str | None) -> None:
     """Print each cell with its state and the seconds it may take, and their sum.
 
-    The rates are those of finished cells of the same encoder, or of one training step on noise. What is printed is an
-    estimate: small networks differ by half as much again.
+    Each encoder is timed on one step on noise, as busy as the machine is now; a benchmark takes half to twice that.
     """
     sizes: dict[str, int] = {}
     rates: dict[str, tuple[float, float] | str] = {}
