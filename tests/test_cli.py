@@ -473,10 +473,13 @@ def test_interrupted_training_says_how_to_continue(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_control_c_ends_the_process_with_130_and_no_traceback() -> None:
+    # A shell that starts the tests in the background has them ignore the signal, and they what they start.
     code = """
-import time
+import signal, time
 import galaxalign
 from galaxalign import cli
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def train(**arguments):
     print("started", flush=True)
