@@ -121,6 +121,7 @@ def test_cells_are_every_combination_once_and_a_control_of_each_kind(config: Pat
         ("seeds = [0, 1]", 'systems = ["resnet"]', "there is no system 'resnet'; did you mean 'resnet-"),
         ("size = 32", "size = 3", "size is 3"),
         ("seeds = [0, 1]", "seeds = []", "there is nothing to run"),
+        ("seeds = [0, 1]", "shares = [10, 10.0000001]", "two cells are called blobs-small-frozen-p10-s0"),
         ('cuts = ["magnitude"]', 'cuts = ["label"]', "label is a column of the predictions already"),
         ('trainings = ["frozen", "label"]', 'trainings = ["./label.toml"]', "is no name of a training"),
         (
@@ -244,6 +245,33 @@ def test_what_other_settings_left_unfinished_is_begun_anew(config: Path, tmp_pat
     about = run_cell(cell_of(), plan, _split(plan, "blobs", tmp_path / "out"), tmp_path / "out", quiet=True)
     assert about["test"]["accuracy"] > 0.9
     assert sorted(path.name for path in folder.iterdir()) == ["cell.json", "predictions.parquet", "vectors.npy"]
+
+
+def test_a_report_deletes_no_file_but_its_own(config: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "tables" / "mine.tex"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("kept")
+    for seeds in ("[0, 1]", "[0]"):
+        config.write_text(CONFIG.replace("seeds = [0, 1]", f"seeds = {seeds}"))
+        benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
+        (tmp_path / "out" / ".report-files").open("a").write("\ntables/old.csv")
+        (tmp_path / "out" / "tables" / "old.csv").write_text("of a row that is no more")
+    benchmark(config=config, data=tmp_path, out=tmp_path / "out", report_only=True, quiet=True)
+    assert mine.read_text() == "kept"
+    assert not (tmp_path / "out" / "tables" / "old.csv").exists()
+
+
+def test_another_taxonomy_file_runs_its_cells_again(config: Path, tmp_path: Path) -> None:
+    scheme = tmp_path / "mine.toml"
+    source = (Path(module.__file__).parents[1] / "taxonomies" / "galaxy_zoo_1.toml").read_text()
+    scheme.write_text(source)
+    config.write_text(CONFIG.replace('"galaxy_zoo_1"', f'"{scheme}"'))
+    plan = plan_of(config)
+    split = _split(plan, "blobs", tmp_path / "out")
+    before = module.cell_digest(cell_of(), plan, split)
+    scheme.write_text(source + "\n# another word\n")
+    module.forget()
+    assert module.cell_digest(cell_of(), plan, split) != before
 
 
 def test_shards_are_the_whole(config: Path, tmp_path: Path) -> None:

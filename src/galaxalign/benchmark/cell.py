@@ -167,9 +167,15 @@ def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
     """Return 16 hex digits of all that a cell's result depends on, but for the pictures and the versions."""
     tower, dataset, plan = benchmark.encoder(cell.encoder), benchmark.dataset(cell.dataset), recipe_of(cell, benchmark)
     load, _, file = tower.load.partition("@")
-    if load.startswith("pretrained:"):
-        file = ""
-        load += benchmark.pretraining(load.partition(":")[2]).model_dump_json()
+    kind, _, name = load.partition(":")
+    contents = [dataset.taxonomy] if dataset.taxonomy.endswith(".toml") else []
+    if kind == "local-dir":
+        contents += sorted(map(str, Path(name).glob("*.safetensors")))
+    elif kind == "pretrained":
+        begun = benchmark.pretraining(name)
+        load += begun.model_dump_json() + load_recipe(begun.recipe).model_dump_json()
+        load += "".join(_catalog_fingerprint(path, ()) for path in begun.catalogs)
+        contents += filter(None, (begun.encoder.partition("@")[2], begun.split))
     looks = dataset.model_dump(include={"taxonomy", "crop", "stretch", "bands", "pixel_scale", "cuts"}, mode="json")
     parts = [
         cell.model_dump_json(),
@@ -182,6 +188,7 @@ def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
         plan.model_dump_json() if plan is not None else "",
         repr((benchmark.classifiers, benchmark.steps, benchmark.bootstrap, benchmark.threads)),
         repr((benchmark.twins, benchmark.copies)) if cell.protocol != "clean" else "",
+        *(_sha256(Path(path)) for path in contents),
     ]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
@@ -262,7 +269,7 @@ def _split_fingerprint(split: Split) -> str:
 @cache
 def _sha256(path: Path) -> str:
     if not path.is_file():
-        raise InputError(f"weights file {path} does not exist")
+        raise InputError(f"there is no file {path}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -369,6 +369,10 @@ def load_benchmark(path: str | Path, *, data: str | Path | None = None) -> Bench
         raise InputError(f"{file}: there is no table of published figures at {found.published}")
     if not found.cells():
         raise InputError(f"{file}: there is nothing to run; each [[run]] needs encoders and trainings, or systems")
+    places = [cell.name for cell in found.cells()]
+    if len(set(places)) < len(places):
+        twice = max(places, key=places.count)
+        raise InputError(f"{file}: two cells are called {twice}; name encoders and trainings otherwise")
     for cell in found.cells():
         try:
             found.dataset(cell.dataset)

@@ -21,6 +21,7 @@ from galaxalign.report import Picture
 __all__ = ["write_benchmark_report"]
 
 _CONCLUSIONS = "conclusions.md"
+_WRITTEN = ".report-files"
 
 
 def write_benchmark_report(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> Path:
@@ -63,17 +64,25 @@ def write_benchmark_report(out: str | Path, benchmark: Benchmark, digests: Mappi
         for suffix, written in ((".csv", to_csv), (".md", to_markdown), (".tex", to_latex)):
             write_text(written(table), study.out / "tables" / f"{table.name}{suffix}")
     drawings = draw_figures(study)
+    _remember(study.out, [*tables, cost], drawings)
     write_text(_markdown(study, tables, drawings), study.out / "report.md")
     return write_text(_page(study, tables, cost, drawings), study.out / "report.html")
 
 
 def _clear(out: Path) -> None:
-    """Delete tables and figures of an earlier report: one of a row that is no more would be taken for current."""
-    for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("figures", (".png", ".pdf"))):
+    """Delete the tables and figures of an earlier report, and no other file: one of a row that is no more misleads."""
+    for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-        for file in (out / folder).iterdir():
-            if file.suffix in suffixes:
-                file.unlink()
+    written = out / _WRITTEN
+    for name in written.read_text().splitlines() if written.is_file() else ():
+        (out / name).unlink(missing_ok=True)
+
+
+def _remember(out: Path, tables: list[Table], drawings: Drawings) -> None:
+    """Write down which files are the report's own."""
+    names = [f"tables/{table.name}{suffix}" for table in tables for suffix in (".csv", ".md", ".tex")]
+    names += [f"figures/{f.file.stem}{suffix}" for f in drawings.drawn for suffix in (".png", ".pdf")]
+    write_text("\n".join(names), out / _WRITTEN)
 
 
 _GROUPS = {

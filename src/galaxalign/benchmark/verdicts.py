@@ -128,6 +128,8 @@ def _of_control(method: Method, controls: Mapping[Trained, Control]) -> Verdict:
     key = method.key
     if key.training == "zero-shot":
         return Verdict("shuffle", True, "it learns from no labels")
+    if key.protocol != "clean":
+        return Verdict("shuffle", None, "controls are run under the clean protocol alone")
     control = controls.get((key.dataset, key.encoder, key.training))
     if control is None:
         return Verdict("shuffle", None, "no finished cell with shuffled labels")
