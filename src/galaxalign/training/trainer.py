@@ -235,9 +235,10 @@ def fit(
         if isinstance(encoder, ClipEncoder):
             if stage.uses("text") or stage.uses("symbol") or stage.uses("caption"):
                 text: Any = getattr(encoder.model, "text", None)
-                towers.text = text
                 if text is None and stage.lr_text:
                     raise InputError(f"{encoder.name} has no text tower of its own to train; set lr_text = 0")
+                # a frozen one would be averaged at each step, and saved at each epoch, as what it always was
+                towers.text = text if any(each.lr_text for each in recipe.stages) else None
             if stage.uses("symbol") and stage.symbol_tower == "own":
                 if encoder.symbol is None:
                     encoder.copy_symbol_tower()
