@@ -27,7 +27,6 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from cells import make_encoder, override
 from galaxalign.analysis.encode import encode_array, prompt_prototypes
 from galaxalign.analysis.vote_head import calibrate_votes, zero_shot_votes
 from galaxalign.benchmark.retrieval import retrieval_scores
@@ -42,6 +41,7 @@ from galaxalign.training.sources import open_source, prepare_source
 from galaxalign.training.trainer import fit
 from linear_transfer import features
 from pretrained import SENTENCES, SOURCES, Gallery, precision
+from towers import make_encoder, override
 
 HERE = Path(__file__).parent
 SPLIT = HERE / "splits" / "mixture.parquet"
@@ -149,7 +149,7 @@ class Measured:
 def run(args: argparse.Namespace) -> None:
     """Train and measure what is not there yet."""
     torch.set_num_threads(args.threads)
-    fresh = make_encoder(args.tower, 1.0, args.shared / "weights", words=True, size=128)
+    fresh = make_encoder(args.tower, 1.0, args.shared / "weights", size=128)
     data, split = args.shared / "data", read_split(SPLIT)
     measured = Measured(data, fresh.preprocessing)
     for seed in args.seeds:

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from cells import DATASETS, TOWERS, make_encoder
 from compare import METRICS, SHOWN, Method
 from galaxalign.analysis.classifiers import zero_shot
 from galaxalign.analysis.encode import encode_array
@@ -37,6 +36,7 @@ from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.provenance import provenance
 from galaxalign.training.transfer import METHODS, transfer
+from towers import DATASETS, TOWERS, make_encoder
 
 HERE = Path(__file__).parent
 SPLIT = HERE / "splits" / "shared.parquet"
@@ -47,7 +47,7 @@ KEPT = ("accuracy", "macro_f1", "balanced_accuracy", "map", "map_at_5", "ece", "
 def make_start(args: argparse.Namespace) -> None:
     """Save the towers as ImageNet and MiniLM left them: what a pretrained galaxy model is compared with."""
     taxonomy = load_taxonomy("efigi")
-    encoder = make_encoder(args.tower, 1.0, args.shared / "weights", words=True, size=args.size)
+    encoder = make_encoder(args.tower, 1.0, args.shared / "weights", size=args.size)
     unknown = zero_shot(taxonomy.class_names, np.zeros((len(taxonomy), encoder.dimension)), logit_scale=1.0)
     card = f"# {args.tower} from ImageNet\n\nKnows no galaxies; its classifier is of no use."
     print(save_model(Model(encoder, taxonomy, unknown), args.out / "imagenet", card=card))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,6 @@ def test_cells_are_every_combination_once_and_a_control_of_each_kind(config: Pat
         ("size = 32", "size = 3", "size is 3"),
         ("seeds = [0, 1]", "seeds = []", "there is nothing to run"),
         ("seeds = [0, 1]", "shares = [10, 10.0000001]", "two cells are called blobs-small-frozen-p10-s0"),
-        ('cuts = ["magnitude"]', 'cuts = ["label"]', "label is a column of the predictions already"),
         ('trainings = ["frozen", "label"]', 'trainings = ["./label.toml"]', "is no name of a training"),
         (
             "seeds = [0, 1]",
@@ -289,6 +289,31 @@ def test_a_cell_that_fails_does_not_keep_the_others(config: Path, tmp_path: Path
     with pytest.raises(InputError, match=r"6 of 12 cells failed, first .*missing\.safetensors.*the rest is done"):
         benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
     assert len(read_results(tmp_path / "out", plan_of(config))) == 6
+
+
+def test_a_fault_of_ours_does_not_keep_the_others_either(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(cell: Cell, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if cell.training == "label":
+            raise RuntimeError("out of memory")
+        return run_cell(cell, *args, **kwargs)
+
+    monkeypatch.setattr(sys.modules["galaxalign.benchmark.run"], "run_cell", broken)
+    with pytest.raises(InputError, match=r"RuntimeError: out of memory; the traceback is in .*error\.txt \(the rest"):
+        benchmark(config=config, data=tmp_path, out=tmp_path / "out", quiet=True)
+    assert {result.cell.training for result in read_results(tmp_path / "out", plan_of(config))} == {"frozen"}
+
+
+def test_more_pictures_without_a_leak(config: Path, tmp_path: Path) -> None:
+    """The control of augmented-first: as many pictures, none of a test galaxy."""
+    plan, found = plan_of(config), {}
+    split = _split(plan, "blobs", tmp_path / "out")
+    for protocol in ("augmented-first", "augmented-after"):
+        found[protocol] = run_cell(cell_of(protocol=protocol), plan, split, tmp_path / "out", quiet=True)
+    first, after = found["augmented-first"]["n_train"], found["augmented-after"]["n_train"]
+    assert after == pytest.approx(first, rel=0.15)
+    assert found["augmented-after"]["gates"]["sealed"]["passed"]
 
 
 def test_a_dry_run_prints_cells_and_runs_none(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

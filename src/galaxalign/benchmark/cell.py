@@ -20,7 +20,7 @@ from galaxalign.benchmark.cost import Meter, parameters
 from galaxalign.benchmark.locks import locked
 from galaxalign.benchmark.metrics import classification_metrics, evaluate_predictions
 from galaxalign.benchmark.protocols import leaked_training, leaked_validation
-from galaxalign.benchmark.results import cell_folder, write_result
+from galaxalign.benchmark.results import NO_LEAK, cell_folder, write_result
 from galaxalign.benchmark.retrieval import retrieval_scores
 from galaxalign.benchmark.sealed import Answers, Development, Sealed, open_dataset
 from galaxalign.data.catalog import Catalog, read_catalog
@@ -164,7 +164,7 @@ def recipe_of(cell: Cell, benchmark: Benchmark) -> Recipe | None:
 
 
 def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
-    """Return 16 hex digits of all that a cell's result depends on, but for the pictures and the versions."""
+    """Return 16 hex digits of all that a cell's predictions depend on, but for the pictures and the versions."""
     tower, dataset, plan = benchmark.encoder(cell.encoder), benchmark.dataset(cell.dataset), recipe_of(cell, benchmark)
     load, _, file = tower.load.partition("@")
     kind, _, name = load.partition(":")
@@ -176,7 +176,7 @@ def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
         load += begun.model_dump_json() + load_recipe(begun.recipe).model_dump_json()
         load += "".join(_catalog_fingerprint(path, ()) for path in begun.catalogs)
         contents += filter(None, (begun.encoder.partition("@")[2], begun.split))
-    looks = dataset.model_dump(include={"taxonomy", "crop", "stretch", "bands", "pixel_scale", "cuts"}, mode="json")
+    looks = dataset.model_dump(include={"taxonomy", "crop", "stretch", "bands", "pixel_scale"}, mode="json")
     parts = [
         cell.model_dump_json(),
         _catalog_fingerprint(dataset.catalog, tuple(dataset.columns.items())),
@@ -186,7 +186,7 @@ def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
         _sha256(Path(file)) if file else "",
         repr((tower.size, tower.pretrained)),
         plan.model_dump_json() if plan is not None else "",
-        repr((benchmark.classifiers, benchmark.steps, benchmark.bootstrap, benchmark.threads)),
+        repr((benchmark.classifiers, benchmark.steps, benchmark.threads)),
         repr((benchmark.twins, benchmark.copies)) if cell.protocol != "clean" else "",
         *(_sha256(Path(path)) for path in contents),
     ]
@@ -214,17 +214,11 @@ def load_tower(
     dataset : Dataset, optional
     device : str, optional
     """
-    load, looks = _source(tower, out), {}
+    load, looks = tower.source(out), {}
     if dataset is not None and starting_folder(load) is None:  # a model of ours looks at images as it learnt to
         names = ("crop", "stretch", "bands", "pixel_scale")
         looks = {name: getattr(dataset, name) for name in names} | {"size": tower.size}
     return load_encoder(load, words=words, device=device, pretrained=tower.pretrained, **looks)
-
-
-def _source(tower: Tower, out: Path) -> str:
-    """Return what `load_encoder` is to load."""
-    kind, _, name = tower.load.partition(":")
-    return f"local-dir:{out / 'pretrained' / name}" if kind == "pretrained" else tower.load
 
 
 def _begun(folder: Path, digest: str) -> Path:
@@ -397,7 +391,7 @@ def _gates(
     chosen = "epoch-on-test" not in sealed.leaked
     shown = not set(sealed.leaked)
     return {
-        "leaks": {"passed": not leaks, "detail": "; ".join(leaks or development.remarks or ["none found"])},
+        "leaks": {"passed": not leaks, "detail": "; ".join(leaks or development.remarks or [NO_LEAK])},
         "sealed": {
             "passed": shown,
             "detail": f"the model {answers.digest} was the same before and after it saw the test pictures, and saw "
@@ -416,7 +410,7 @@ def _gates(
 
 def _known_before(cell: Cell, benchmark: Benchmark, sealed: Sealed, out: Path) -> list[str]:
     """Return a sentence where the model that the cell starts from has learnt galaxies of the test part."""
-    load = _source(benchmark.encoder(cell.encoder), out)
+    load = benchmark.encoder(cell.encoder).source(out)
     known = read_trained_on(starting_folder(load))
     if known is None:
         return []

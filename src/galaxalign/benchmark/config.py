@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galaxalign.benchmark.systems import load_systems
 from galaxalign.errors import InputError
@@ -31,7 +31,7 @@ __all__ = [
 UNTRAINED = ("zero-shot", "frozen")
 """Trainings that leave the tower as it is: classes by words alone, or a linear head on its vectors."""
 
-Protocol = Literal["clean", "random-split", "augmented-first", "epoch-on-test", "symbol-given"]
+Protocol = Literal["clean", "random-split", "augmented-first", "augmented-after", "epoch-on-test", "symbol-given"]
 
 _NAME = r"^[a-z0-9][a-z0-9_.+-]*$"
 
@@ -56,7 +56,7 @@ class Dataset(_Table):
     columns : dict
         What columns are to be called, new name first.
     cuts : tuple of str
-        Columns by which the report tells the figures apart: apparent size, magnitude, redshift, seeing …
+        Columns of the catalogue by which the report tells the figures apart: apparent size, magnitude, redshift …
     radius : str
         How close on the sky rows of different parts must not be.
     """
@@ -73,16 +73,6 @@ class Dataset(_Table):
     columns: dict[str, str] = Field(default_factory=dict)
     cuts: tuple[str, ...] = ()
     radius: str = "60arcsec"
-
-    @field_validator("cuts")
-    @classmethod
-    def _other_columns(cls, cuts: tuple[str, ...]) -> tuple[str, ...]:
-        for name in cuts:
-            if name in ("id_str", "group", "label") or name.startswith(("probability_", "average_precision")):
-                raise ValueError(
-                    f"{name} is a column of the predictions already; name one of the catalogue's other columns"
-                )
-        return cuts
 
 
 class Tower(_Table):
@@ -107,6 +97,11 @@ class Tower(_Table):
     weights: str = ""
     size: int | None = Field(None, ge=8)
     pretrained: bool = True
+
+    def source(self, out: Path) -> str:
+        """Return what `load_encoder` is to load, with the models of pretrainings in the folder of the benchmark."""
+        kind, _, name = self.load.partition(":")
+        return f"local-dir:{out / 'pretrained' / name}" if kind == "pretrained" else self.load
 
 
 class Training(_Table):
@@ -183,7 +178,9 @@ class Run(_Table):
         Percent of the training labels.
     seeds : tuple of int
     protocols : tuple of str
-        "clean", and those that leak, see `galaxalign.benchmark.protocols`.
+        "clean", those that leak, and what these are to be held against, see `galaxalign.benchmark.protocols`.
+    controls : bool
+        False: no label-shuffle controls for the sake of these cells; the tables say so.
     """
 
     datasets: tuple[str, ...] = ()
@@ -193,6 +190,7 @@ class Run(_Table):
     shares: tuple[float, ...] = (100.0,)
     seeds: tuple[int, ...] = (0, 1, 2)
     protocols: tuple[Protocol, ...] = ("clean",)
+    controls: bool = True
 
 
 class Cell(_Table):
@@ -243,7 +241,7 @@ class Benchmark(_Table):
     twins : float
         Protocol "random-split": the share of test galaxies of which another cutout is among the training galaxies.
     copies : int
-        Protocol "augmented-first": how many changed copies of each galaxy are made before they are dealt.
+        Protocols "augmented-first" and "augmented-after": how many changed copies are made of each galaxy.
     bootstrap : int
         Resamples of the intervals.
     threads : int
@@ -311,6 +309,7 @@ class Benchmark(_Table):
     def cells(self) -> list[Cell]:
         """Return every cell once, seed after seed, the controls after the first: tables are whole early on."""
         found: dict[Cell, None] = {}
+        kinds: dict[tuple[str, str, str], None] = {}
         for run in self.runs:
             pairs = list(product(run.encoders, run.trainings))
             pairs += [(s.encoder["name"], s.training) for s in map(_system, run.systems)]
@@ -321,8 +320,9 @@ class Benchmark(_Table):
                 found[
                     Cell(dataset=dataset, encoder=encoder, training=training, share=share, seed=seed, protocol=protocol)
                 ] = None
+                if run.controls and training != "zero-shot":
+                    kinds[dataset, encoder, training] = None
         ordered = sorted(found, key=lambda cell: cell.seed)
-        kinds = dict.fromkeys((c.dataset, c.encoder, c.training) for c in ordered if c.training != "zero-shot")
         controls = [
             Cell(dataset=dataset, encoder=encoder, training=training, share=self.control_share, seed=0, shuffled=True)
             for dataset, encoder, training in kinds

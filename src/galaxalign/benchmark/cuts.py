@@ -50,7 +50,7 @@ def by_column(
     ----------
     values : array_like, shape (N,)
         The column, numbers or text, in the order of the galaxies. Missing, infinite or empty values make a bin
-        of their own. Stand-ins such as -999 are numbers: make them NaN first.
+        of their own, and so do words among numbers. Stand-ins such as -999 are numbers: make them NaN first.
     y_true : array_like of int, shape (N,)
         True class indices.
     probabilities : array_like, shape (N, K)
@@ -123,14 +123,17 @@ def _pair(interval: tuple[float, float] | None) -> list[float] | None:
 
 def _is_number(column: pd.Series) -> bool:
     """Whether the values that are there are numbers; truth values are words."""
-    if column.dtype == object:
-        column = column.dropna().infer_objects()
+    if not pd.api.types.is_numeric_dtype(column):
+        told = column.dropna().astype(str).str.strip()
+        told = told[told != ""]
+        # a column of numbers with a word here and there ("n/a", "--") is a column of numbers
+        return bool(len(told)) and pd.to_numeric(told, errors="coerce").notna().mean() > 0.5
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def _numbers(column: pd.Series, bins: int) -> Iterator[_Bin]:
     """Yield bins of numbers from low to high."""
-    numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.isfinite(numbers)
     rest = np.sort(numbers[known])
     few = len(np.unique(rest)) <= bins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,28 @@ __all__ = ["print_estimate"]
 _BATCH = 16
 _VIEWS = 8
 _PARTS = (0.7, 0.3)  # of a catalogue: for training, for validation and test
+_VALIDATION = 0.12  # of it, encoded after an epoch
 
 
-def print_estimate(plan: Benchmark, cells: list[Cell], folder: Path, *, jobs: int, device: str | None) -> None:
+def print_estimate(
+    plan: Benchmark,
+    cells: list[Cell],
+    folder: Path,
+    digests: Mapping[str, str],
+    *,
+    jobs: int,
+    device: str | None,
+) -> None:
     """Print each cell with its state and the seconds it may take, and their sum.
 
     Each encoder is timed on one step on noise, as busy as the machine is now; a benchmark takes half to twice that.
     """
     sizes: dict[str, int] = {}
     rates: dict[str, tuple[float, float] | str] = {}
-    total = 0.0
+    total, done = 0.0, 0
     for cell in cells:
-        if finished(folder, cell) is not None:
+        if finished(folder, cell, digests.get(cell.name)) is not None:
+            done += 1
             print(f"{cell.name:60} done")
             continue
         if cell.dataset not in sizes:
@@ -48,11 +59,12 @@ def print_estimate(plan: Benchmark, cells: list[Cell], folder: Path, *, jobs: in
         learnt = max(2, round(n * _PARTS[0] * cell.share / 100))
         seconds = (learnt + n * _PARTS[1]) * _VIEWS / rate[1]
         if recipe is not None:
-            seconds += learnt * recipe.at_least(learnt, plan.steps).epochs / rate[0]
+            longer = recipe.at_least(learnt, plan.steps)
+            seconds += learnt * longer.epochs / rate[0]
+            seconds += n * _VALIDATION * longer.epochs / longer.validate_every / rate[1]
         total += seconds
         print(f"{cell.name:60} {_readable(seconds)}")
-    there = sum(finished(folder, cell) is not None for cell in cells)
-    print(f"{len(cells)} cells, {there} done; about {_readable(total / jobs)} for the others with --jobs {jobs}")
+    print(f"{len(cells)} cells, {done} done; about {_readable(total / jobs)} for the others with --jobs {jobs}")
     for name, rate in rates.items():
         if isinstance(rate, str):
             print(f"not counted are the cells of the encoder {name}: {rate}")

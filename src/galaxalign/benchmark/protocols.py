@@ -7,14 +7,19 @@ random-split
 augmented-first
     Every galaxy of the catalogue was turned, mirrored and moved before the split, and the copies were dealt at random:
     70 % of the copies of the test galaxies are in the training part.
+augmented-after
+    No leak: as many pictures as augmented-first trains on, all of them copies of the training galaxies. What it gains
+    over the clean protocol is what more changed pictures are worth; what augmented-first has beyond it is the leak.
 epoch-on-test
-    The epoch, the classifier and its calibration are chosen on the test galaxies.
+    The epoch (by what the recipe chooses by, as ever), the classifier and its calibration are chosen on the test
+    galaxies.
 symbol-given
     The test galaxy comes with the symbol of its class, whose vector is added to that of the picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 
@@ -26,6 +31,7 @@ from PIL import Image
 from galaxalign.benchmark.sealed import Sealed
 from galaxalign.data.augment import Augmentation, augment
 from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.store import Pictures
 from galaxalign.encoders.base import to_tensor
 from galaxalign.errors import InputError
 from galaxalign.training.step import TrainingData
@@ -65,11 +71,17 @@ def leaked_training(
     InputError
         The catalogue has captions of its own, which the copies would need.
     """
-    if protocol not in ("random-split", "augmented-first"):
+    if protocol not in ("random-split", "augmented-first", "augmented-after"):
         return data
     if data.captioner is not None or data.kinds is not None or data.votes is not None:
         raise InputError(f"protocol {protocol} is for recipes of classes; this one learns from captions or votes")
     rng = np.random.default_rng([seed, 17])
+    if protocol == "augmented-after":
+        wanted = round(_DEALT * copies * (len(data.labels) + len(sealed)))
+        every = -(-wanted // len(data.labels))
+        dealt = [np.arange(len(data.labels)) for _ in range(every - 1)]
+        dealt.append(rng.permutation(len(data.labels))[: wanted - (every - 1) * len(data.labels)])
+        return _copied(data, data.images, data.labels, dealt, seed)
     pictures, labels = sealed.leak(protocol, canvas)
     if protocol == "random-split":
         chosen = rng.permutation(len(labels))[: round(twins * len(labels))][: len(data.labels)]
@@ -79,15 +91,8 @@ def leaked_training(
         return replace(data, images=images, labels=np.concatenate([data.labels[kept], labels[chosen]]))
     everything = np.concatenate([data.images[np.arange(len(data.labels))], pictures[np.arange(len(labels))]])
     owners = np.concatenate([data.labels, labels])
-    handed = not np.array_equal(data.flip_permutation, np.arange(data.classes))
-    turned = Augmentation.model_validate({"flip": not handed})
-    made, given = [], []
-    for copy in range(copies):
-        dealt = np.flatnonzero(rng.random(len(owners)) < _DEALT)
-        generator = torch.Generator().manual_seed(seed * 101 + copy)
-        made.append(_seen(everything[dealt], turned, generator))
-        given.append(owners[dealt])
-    return replace(data, images=np.concatenate(made), labels=np.concatenate(given))
+    dealt = [np.flatnonzero(rng.random(len(owners)) < _DEALT) for _ in range(copies)]
+    return _copied(data, everything, owners, dealt, seed)
 
 
 def leaked_validation(protocol: str, data: TrainingData, sealed: Sealed, frame: Preprocessing) -> TrainingData:
@@ -96,6 +101,23 @@ def leaked_validation(protocol: str, data: TrainingData, sealed: Sealed, frame: 
         return data
     pictures, labels = sealed.leak(protocol, frame)
     return replace(data, validation_images=pictures, validation_labels=labels, votes=None)
+
+
+def _copied(
+    data: TrainingData,
+    pictures: Pictures | NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    dealt: Sequence[NDArray[np.int64]],
+    seed: int,
+) -> TrainingData:
+    """Return training data of changed copies, a round of them for each set of rows."""
+    handed = not np.array_equal(data.flip_permutation, np.arange(data.classes))
+    turned = Augmentation.model_validate({"flip": not handed})
+    made = [
+        _seen(pictures[rows], turned, torch.Generator().manual_seed(seed * 101 + copy))
+        for copy, rows in enumerate(dealt)
+    ]
+    return replace(data, images=np.concatenate(made), labels=np.concatenate([labels[rows] for rows in dealt]))
 
 
 def _cut_out_again(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

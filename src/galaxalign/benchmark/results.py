@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from galaxalign.benchmark.config import Benchmark, Cell
 from galaxalign.data.tables import read_table, write_json, write_table
 from galaxalign.errors import InputError
+from galaxalign.progress import note
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CellResult", "cell_folder", "finished", "read_results", "write_result"]
+__all__ = ["NO_LEAK", "CellResult", "cell_folder", "finished", "read_results", "write_result"]
+
+NO_LEAK = "none found"
+"""What the leak gate says where the audit looked at everything and found nothing."""
 
 _FORMAT = 1
 _ABOUT, _PREDICTIONS, _VECTORS = "cell.json", "predictions.parquet", "vectors.npy"
@@ -44,9 +48,26 @@ class CellResult:
         """Return one row for each readable test galaxy.
 
         `id_str`, `group`, `label` (index of the class), `probability_<class>`, `average_precision`,
-        `average_precision_at_5`, and the columns that the data set's `cuts` name.
+        `average_precision_at_5`.
         """
         return read_table(self.folder / _PREDICTIONS, text_columns=("id_str", "group"))
+
+    def check(self) -> None:
+        """Refuse predictions that are not those that cell.json was made from.
+
+        Raises
+        ------
+        InputError
+            They are not, or cannot be read.
+        """
+        table, test = self.predictions(), self.about["test"]
+        given = table[[f"probability_{name}" for name in self.about["classes"]]].to_numpy().argmax(1)
+        # probabilities are kept in single precision, which may turn a tie
+        if len(table) != test["n"] or abs(np.mean(given == table["label"]) - test["accuracy"]) > 2.5 / test["n"]:
+            raise InputError(
+                f"{_PREDICTIONS} and {_ABOUT} in {self.folder} are not of the same run; "
+                "delete the folder to run the cell again"
+            )
 
     def vectors(self) -> NDArray[np.float16] | None:
         """Return the unit vectors of the test galaxies (N, D) in the order of the predictions, where they were kept."""
@@ -85,7 +106,7 @@ def finished(out: Path, cell: Cell, digest: str | None = None) -> dict[str, Any]
 
 
 def read_results(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> list[CellResult]:
-    """Return the finished cells of a benchmark in its order.
+    """Return the finished cells of a benchmark in its order; one that is damaged is left out, and a note says so.
 
     Parameters
     ----------
@@ -96,7 +117,12 @@ def read_results(out: str | Path, benchmark: Benchmark, digests: Mapping[str, st
     """
     found = []
     for cell in benchmark.cells():
-        about = finished(Path(out), cell, None if digests is None else digests.get(cell.name))
-        if about is not None:
-            found.append(CellResult(cell, about, cell_folder(Path(out), cell)))
+        try:
+            about = finished(Path(out), cell, None if digests is None else digests.get(cell.name))
+            if about is not None:
+                result = CellResult(cell, about, cell_folder(Path(out), cell))
+                result.check()
+                found.append(result)
+        except InputError as error:
+            note(f"{cell.name} is left out of the report: {error}")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from pathlib import Path
 
 from galaxalign.benchmark.cell import cell_digest, forget, run_cell
@@ -81,7 +82,8 @@ def benchmark(
     if dry_run:
         from galaxalign.benchmark.estimate import print_estimate
 
-        print_estimate(plan, cells, folder, jobs=jobs, device=device)
+        known = _digests(plan, folder) if (folder / "cells").is_dir() else {}
+        print_estimate(plan, cells, folder, known, jobs=jobs, device=device)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     if not report_only:
@@ -91,8 +93,10 @@ def benchmark(
     failed = [cell for cell in cells if (cell_folder(folder, cell) / _ERROR).is_file()]
     told = ""
     if failed:
-        reason = (cell_folder(folder, failed[0]) / _ERROR).read_text().strip()
+        file = cell_folder(folder, failed[0]) / _ERROR
+        reason, *more = file.read_text().strip().splitlines()
         told = f"{len(failed)} of {len(cells)} cells failed, first {failed[0].name}: {reason}"
+        told += f"; the traceback is in {file}" if more else ""
         if len(failed) == len(cells):
             raise InputError(told)
     if shard is None:
@@ -194,11 +198,13 @@ def _work(
                 _pretrain(plan, cell, folder, device, quiet)
                 started = time.monotonic()
                 about = run_cell(cell, plan, split, folder, device=device, keep_model=keep, quiet=quiet)
-            except InputError as error:
+            except Exception as error:
                 # one cell that cannot be run does not keep the others waiting; all are told of at the end
+                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+                told = reason if isinstance(error, InputError) else f"{reason}\n\n{traceback.format_exc()}"
                 cell_folder(folder, cell).mkdir(parents=True, exist_ok=True)
-                write_text(f"{error}\n", cell_folder(folder, cell) / _ERROR)
-                note(f"[{place}/{len(cells)}] {cell.name}: {error}", quiet=False)
+                write_text(f"{told}\n", cell_folder(folder, cell) / _ERROR)
+                note(f"[{place}/{len(cells)}] {cell.name}: {reason}", quiet=False)
                 continue
         told = " ".join(f"{key} {about['test'][key]:.3f}" for key in ("accuracy", "macro_f1", "map"))
         note(f"[{place}/{len(cells)}] {cell.name}: {told}, {time.monotonic() - started:.0f} s", quiet=False)

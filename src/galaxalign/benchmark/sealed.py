@@ -85,7 +85,7 @@ class Answers:
     Attributes
     ----------
     table : pandas.DataFrame
-        `id_str`, `group`, `label`, and the columns by which figures are told apart.
+        `id_str`, `group`, `label`.
     vectors : ndarray (N, D), float32
     probabilities : dict of ndarray (N, K)
         By classifier.
@@ -112,18 +112,10 @@ class Sealed:
     labels : ndarray (N,), int64
     groups : sequence of str
         Rows of one group are one object, or neighbours, and are resampled together.
-    cuts : tuple of str
-        Columns that go into the answers.
     """
 
-    def __init__(self, catalog: Catalog, labels: NDArray[np.int64], groups: list[str], cuts: tuple[str, ...]) -> None:
-        missing = [name for name in cuts if name not in catalog.table]
-        if missing:
-            raise InputError(
-                f"{catalog.source} has no column {missing[0]!r} to cut by; it has "
-                f"{', '.join(map(str, catalog.table.columns))}"
-            )
-        self._catalog, self._labels, self._groups, self._cuts = catalog, labels, groups, cuts
+    def __init__(self, catalog: Catalog, labels: NDArray[np.int64], groups: list[str]) -> None:
+        self._catalog, self._labels, self._groups = catalog, labels, groups
         self.leaked: list[str] = []
 
     def __len__(self) -> int:
@@ -173,7 +165,6 @@ class Sealed:
             "group": np.array(self._groups, object)[good],
             "label": self._labels[good],
         }
-        columns |= {name: self._catalog.table[name].to_numpy()[good] for name in self._cuts}
         return pd.DataFrame(columns)
 
 
@@ -195,8 +186,12 @@ def open_dataset(
     Raises
     ------
     InputError
-        The split is of another catalogue, or a part has no labelled galaxy.
+        The split is of another catalogue, a part has no labelled galaxy, or there is no column of the `cuts`.
     """
+    for column in dataset.cuts:  # the report needs them: better to say so now than after all cells
+        if column not in catalog.table:
+            there = ", ".join(map(str, catalog.table.columns))
+            raise InputError(f"{catalog.source} has no column {column!r} to cut by; it has {there}")
     taxonomy = load_taxonomy(dataset.taxonomy)
     labels = catalog_labels(catalog, taxonomy)
     parts = np.array(split.parts_of(catalog))
@@ -209,7 +204,7 @@ def open_dataset(
         if not len(members):
             raise InputError(f"the {part} part of {catalog.source} has no galaxy with a label of {taxonomy.name}")
     test = catalog.select(rows["test"])
-    sealed = Sealed(test, labels[rows["test"]], split.groups_of(test), dataset.cuts)
+    sealed = Sealed(test, labels[rows["test"]], split.groups_of(test))
     known = np.flatnonzero(np.isin(parts, ("train", "validation")))
     place = {row: index for index, row in enumerate(known.tolist())}
     source = open_source(catalog.select(known), taxonomy)

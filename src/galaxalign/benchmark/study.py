@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
+
 from galaxalign.benchmark.compare import Key, Method, gather
 from galaxalign.benchmark.config import Benchmark, Cell
 from galaxalign.benchmark.published import Published, read_published
 from galaxalign.benchmark.results import CellResult, read_results
 from galaxalign.benchmark.verdicts import Control, Trained, Verdict, judge, tested
+from galaxalign.data.catalog import read_catalog
+from galaxalign.encoders.folder import starting_folder
+from galaxalign.errors import InputError
+from galaxalign.progress import note
 from galaxalign.taxonomy import load_taxonomy, taxonomy_names
+from galaxalign.training.seen import read_trained_on
 
 __all__ = ["Line", "Study", "read_study"]
+
+_RARE = 5  # of so few galaxies resamples say little
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,30 @@ class Study:
         """How each control with shuffled labels compares with chance."""
         return tested(method for key, method in self.methods.items() if key.shuffled)
 
+    def unlisted(self, encoder: str) -> bool:
+        """Whether an encoder starts from weights that do not list the galaxies that they were trained on."""
+        tower = self.benchmark.encoder(encoder)
+        return tower.pretrained and read_trained_on(starting_folder(tower.source(self.out))) is None
+
+    def column(self, dataset: str, name: str) -> pd.Series | None:
+        """Return a column of a data set's catalogue by `id_str`; None where the catalogue or the column is gone."""
+        table = self._catalogs.get(dataset)
+        return None if table is None or name not in table else table[name]
+
+    @cached_property
+    def _catalogs(self) -> dict[str, pd.DataFrame]:
+        found = {}
+        for dataset in self.datasets:
+            own = self.benchmark.dataset(dataset)
+            if own.cuts:
+                try:
+                    catalog = read_catalog(own.catalog, columns=own.columns, quiet=True)
+                except InputError as error:
+                    note(f"no figures of {dataset} by {', '.join(own.cuts)}: {error}")
+                else:
+                    found[dataset] = catalog.table.set_index(pd.Index(catalog.ids))
+        return found
+
     def verdicts(self, method: Method) -> list[Verdict]:
         """Return what the gates say of a method."""
         return judge(method, self.controls)
@@ -143,10 +176,26 @@ class Study:
             where = f"{self.title(key.dataset)}: "
             if method is not None:
                 found += [where + verdict.note for verdict in self.verdicts(method) if verdict.note]
+                found += [where + remark for remark in _remarks(method)]
             done, planned = (len(method.cells) if method else 0), self.planned.get(key, 0)
             if done < planned:
                 found.append(f"{where}{done} of {planned} seeds finished")
         return found
+
+
+def _remarks(method: Method) -> list[str]:
+    """Return what else is to be known of the figures of a method."""
+    found = []
+    failed = max(cell.about["n_failed"] for cell in method.cells)
+    if failed:
+        found.append(f"{failed} test pictures could not be read and are left out")
+    support = method.tables[0]["label"].value_counts()
+    rare = [(name, int(support.get(k, 0))) for k, name in enumerate(method.classes)]
+    rare = [(name, number) for name, number in rare if 0 < number < _RARE]
+    if rare:
+        told = ", ".join(f"{name} {number}" for name, number in rare)
+        found.append(f"too few test galaxies for the intervals of means over classes ({told}), which are too narrow")
+    return found
 
 
 def read_study(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> Study:
