@@ -10,7 +10,16 @@ import numpy as np
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.errors import InputError
 
-__all__ = ["Entry", "combine_scores", "search_vectors"]
+__all__ = [
+    "Entry",
+    "best",
+    "combine_scores",
+    "contributions",
+    "moments",
+    "search_vectors",
+    "similarities",
+    "standardised",
+]
 
 _CHUNK = 65_536
 
@@ -86,7 +95,7 @@ def search_vectors(
     rows = np.flatnonzero(embeddings.ok)
     if not rows.size:
         return []
-    cosines = _cosines(embeddings.vectors, rows, parts / norms)
+    cosines = similarities(embeddings.vectors, rows, parts / norms)
     # Standardised over everything readable, before anything is excluded: a score must not depend on that.
     scores = combine_scores(cosines, factors)
     if exclude_ids:
@@ -95,12 +104,32 @@ def search_vectors(
         rows, scores = rows[kept], scores[kept]
     return [
         Entry(rank, embeddings.ids[rows[place]], float(scores[place]))
-        for rank, place in enumerate(_best(scores, k), start=1)
+        for rank, place in enumerate(best(scores, k), start=1)
     ]
 
 
 def combine_scores(cosines: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return one score per galaxy from its similarity to each part of a query.
+    """Return one score per galaxy (N,) from its similarity to each part of a query: the sum of its `contributions`."""
+    return contributions(cosines, weights, *moments(cosines)).sum(axis=1)
+
+
+def moments(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation (P,) of the similarities (N, P) of a gallery to each part of a query."""
+    values = cosines.astype(np.float64)
+    return values.mean(axis=0), values.std(axis=0)
+
+
+def standardised(cosines: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return similarities (N, P) as standard deviations above the average of the gallery.
+
+    A part to which all galaxies are equally similar cannot tell them apart and says nothing: 0.
+    """
+    centred = cosines.astype(np.float64) - mean
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-7)
+
+
+def contributions(cosines: np.ndarray, weights: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return what each part of a query adds to the score of each galaxy.
 
     Texts, symbols and images occupy different regions of the embedding space (the modality gap, Liang et
     al. 2022): a galaxy may have a cosine of 0.9 to every picture and 0.2 to every sentence, with a spread
@@ -118,25 +147,23 @@ def combine_scores(cosines: np.ndarray, weights: np.ndarray) -> np.ndarray:
         Cosine similarities to each part.
     weights : ndarray, shape (P,)
         Weights, negative for what is not wanted.
+    mean, spread : ndarray, shape (P,)
+        Of the similarities over the gallery, or over a random sample of it; see `moments`.
 
     Returns
     -------
-    ndarray, shape (N,), float64
+    ndarray, shape (N, P), float64
         The cosine itself where there is a single part; otherwise standard deviations above the average
-        of the gallery, averaged over the parts by the size of their weights.
+        of the gallery, by the share of the part in the sizes of all weights.
     """
     if cosines.shape[1] == 1:
-        return cosines[:, 0].astype(np.float64)
-    values = cosines.astype(np.float64)
-    spread = values.std(axis=0)
-    # A part to which all galaxies are equally similar cannot tell them apart and says nothing.
-    centred = values - values.mean(axis=0)
-    standard = np.divide(centred, spread, out=np.zeros_like(values), where=spread > 1e-7)
+        return cosines.astype(np.float64)
+    standard = standardised(cosines, mean, spread)
     standard = np.where(weights < 0, np.maximum(standard, 0), standard)
-    return standard @ weights / np.abs(weights).sum()
+    return standard * (weights / np.abs(weights).sum())
 
 
-def _cosines(vectors: np.ndarray, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def similarities(vectors: np.ndarray, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """Return the similarities (len(rows), P), copying only one chunk of the gallery at a time."""
     result = np.empty((len(rows), len(parts)), dtype=np.float32)
     for start in range(0, len(rows), _CHUNK):
@@ -145,7 +172,7 @@ def _cosines(vectors: np.ndarray, rows: np.ndarray, parts: np.ndarray) -> np.nda
     return result
 
 
-def _best(scores: np.ndarray, k: int) -> np.ndarray:
+def best(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the positions of the k highest scores, best first, ties in order."""
     if k >= len(scores):
         return np.argsort(-scores, kind="stable")
