@@ -6,6 +6,7 @@ import io
 import threading
 from collections import OrderedDict
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from PIL import Image
@@ -82,7 +83,7 @@ class Cutouts:
             raise InputError(f"galaxy {id_str} has no image in the catalogue")
         crop = self._preprocessing.crop if view == "model" else 1.0
         try:
-            pixels = prepare(located("", str(path)), replace(self._preprocessing, size=size, margin=1.0, crop=crop))
+            pixels = prepare(located(Path(), str(path)), replace(self._preprocessing, size=size, margin=1.0, crop=crop))
         except InputError:
             # The sentence names a path of this machine, which is nobody's business in a browser.
             raise InputError(f"the image of galaxy {id_str} cannot be read; its column status may say why") from None

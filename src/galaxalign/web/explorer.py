@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -80,12 +82,11 @@ class Explorer:
         self._problem = ""
         self._reader: Reader | None = None
         try:
-            self._reader = Reader(gallery.model)
+            self._reader = Reader(gallery.encoder.model)
         except InputError as error:
             # Browsing, columns and known galaxies need no model; the page says what is missing.
             self._problem = str(error)
-        self.preprocessing = gallery.model.encoder.preprocessing if self._reader is not None else Preprocessing()
-        self.cutouts = Cutouts(gallery, self.preprocessing)
+        self.cutouts = Cutouts(gallery, _preprocessing(gallery.metadata))
         self._columns: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
@@ -121,7 +122,7 @@ class Explorer:
             can={
                 "text": model,
                 "image": model,
-                "sketch": model and self.gallery.model.symbols is not None,
+                "sketch": model and self.gallery.encoder.model.symbols is not None,
                 "pictures": self.cutouts.there,
                 "labels": self._labels is not None,
                 "sky": {"ra", "dec"} <= names,
@@ -138,7 +139,7 @@ class Explorer:
 
     def search(self, query: Query) -> SearchAnswer:
         """Answer a query that came from outside."""
-        return self._answer(self.gallery.search(self.checked(query)))
+        return self._answer(self.gallery.search(self.checked(query), files=False))
 
     def refine(self, refinement: Refinement) -> SearchAnswer:
         """Search again with results marked as right and wrong."""
@@ -186,12 +187,10 @@ class Explorer:
             )
             for one, row in zip(found, rows, strict=True)
         ]
-        estimated = found.precision
-        told = estimated is not None and not isinstance(estimated, str)
         return SearchAnswer(
             hits=hits,
-            precision=[float(value) for value in estimated] if told else None,
-            precision_reason="" if told else str(found.precision_reason or ""),
+            precision=None if found.precision is None else [float(value) for value in found.precision],
+            precision_reason=found.why_no_precision,
             seconds=found.seconds,
         )
 
@@ -204,7 +203,7 @@ class Explorer:
         """Return the palette: the symbol of each class that the model knows."""
         if self._reader is None:
             return []
-        model = self.gallery.model
+        model = self.gallery.encoder.model
         tasks = [model.task(), *model.also.values()]
         found: dict[str, Symbol] = {}
         for task in tasks:
@@ -277,30 +276,27 @@ class Explorer:
                 raise InputError(f"there is no column {unknown[0][:80]!r}; known are {', '.join(names)}")
             names = [name for name in request.columns if name != "id_str"]
         names = ["id_str", *names]
-        order = request.order.lstrip("-") if request.order else None
+        order = request.order.removeprefix("-") if request.order else None
         if order is not None and order not in self.gallery.columns:
             raise InputError(f"there is no column {order[:80]!r} to sort by; known are {', '.join(names)}")
-        if request.rows is None and request.where is None and order is None:
-            total = len(self.layout)
-            part = self.gallery.table(names, limit=request.limit, offset=request.offset)
-        else:
-            wanted = list(dict.fromkeys([*names, *([order] if order else [])]))
-            if request.where:
-                found = self.gallery.table(wanted, where=request.where)
-                if request.rows is not None:
-                    found = found.filter(pc.is_in(found.column("id_str"), value_set=self.layout.at(request.rows)))
-            elif request.rows is not None:
-                found = self.gallery.rows(self.layout.at(request.rows).to_pylist(), wanted)
-            else:
-                found = self.gallery.table(wanted)
-            total = len(found)
-            if order is not None:
-                way = "descending" if request.order and request.order.startswith("-") else "ascending"
-                # Indices by hand: sort_indices puts what is unknown last either way.
-                found = found.take(pc.sort_indices(found, sort_keys=[(order, way)]))
-            part = found.slice(request.offset, request.limit).select(names)
+        part, total = self._part(request, names)
         cells = [[_plain(value) for value in row.values()] for row in part.to_pylist()]
         return Page(total=total, rows=self.layout.rows(part.column("id_str")), columns=names, cells=cells)
+
+    def _part(self, request: TableRequest, names: list[str]) -> tuple[pa.Table, int]:
+        """Return the wanted part of the table, and how many rows there are in all."""
+        where, order = request.where or None, request.order or None
+        if request.rows is None and where is None:
+            return self.gallery.table(names, None, request.limit, request.offset, order), len(self.layout)
+        if request.rows is not None and where is None and order is None:
+            ids = self.layout.at(request.rows[request.offset : request.offset + request.limit])
+            return self.gallery.rows(ids.to_pylist(), names), len(request.rows)
+        # In order, ids alone: the cells are read of the few rows that are shown.
+        found = self.gallery.table(["id_str"], where, order=order).column("id_str")
+        if request.rows is not None:
+            found = found.filter(pc.is_in(found, value_set=self.layout.at(request.rows)))
+        ids = found.slice(request.offset, request.limit)
+        return self.gallery.rows(ids.to_pylist(), names), len(found)
 
     def export(self, rows: list[int], form: ExportFormat) -> bytes:
         """Return some galaxies as a table file."""
@@ -364,14 +360,19 @@ def _shown(name: str) -> bool:
     return name not in ("embedding", "vector", "image_path", "file_loc")
 
 
-def _kind(kind: Any) -> str:
-    if pa.types.is_boolean(kind):
+def _kind(kind: str) -> Literal["number", "text", "truth", "other"]:
+    """Return how the page shows a column of this Arrow type."""
+    if kind == "bool":
         return "truth"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if kind.startswith(("int", "uint", "float", "double", "halffloat", "decimal")):
         return "number"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
-        return "text"
-    return "other"
+    return "text" if kind.startswith(("string", "large_string", "dictionary")) else "other"
+
+
+def _preprocessing(metadata: Mapping[str, Any]) -> Preprocessing:
+    """Return how the model sees images, as the embeddings say."""
+    said = metadata.get("preprocessing")
+    return Preprocessing.from_dict(json.loads(str(said))) if said else Preprocessing()
 
 
 def _number(value: Any) -> float | None:

@@ -72,7 +72,9 @@ class Layout:
     def make(self) -> None:
         """Calculate the map; what goes wrong is told in `problem`."""
         try:
-            rows, vectors = self._gallery.vectors()
+            read = self._gallery.table(["id_str"], "status = 'ok'").column("id_str")
+            vectors = self._gallery.vectors(read.to_pylist())
+            rows = pc.index_in(read, value_set=self.ids).to_numpy()
             self._places[rows] = _scaled(project(vectors, method=self.method, seed=self._seed))
         except InputError as error:
             self.state, self.problem = "failed", str(error)
