@@ -28,6 +28,8 @@ _HOME = {
     "split": "galaxalign.splitting",
     "audit": "galaxalign.auditing",
     "demo": "galaxalign.demo",
+    "serve": "galaxalign.web.serve",
+    "explore": "galaxalign.web.serve",
     "data_sets": "galaxalign.data_verbs",
     "fetch": "galaxalign.data_verbs",
     "convert": "galaxalign.data_verbs",

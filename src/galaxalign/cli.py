@@ -633,6 +633,53 @@ def audit(
 
 
 @app.command()
+def serve(
+    embeddings: Annotated[
+        Path, typer.Argument(metavar="EMBEDDINGS|INDEX", help="Made by galaxalign embed or galaxalign index.")
+    ],
+    *,
+    model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Table made by galaxalign project; or tsne, umap, pca.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV that keeps the labels given in the page.")
+    ] = None,
+    label_names: Annotated[
+        list[str] | None, typer.Option("--label", help="What galaxies can be labelled as; the classes by default.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than this machine want a token.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option("--port", help="0 for a free one.")] = 8765,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="GALAXALIGN_TOKEN", help="What a visitor must show.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="Another name of this server, such as that of a proxy.")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Explore galaxies in a browser: map, pictures, table, search, labels; and a REST API."""
+    galaxalign.serve(
+        embeddings=embeddings,
+        model=model,
+        map=map_,
+        labels=labels,
+        label_names=tuple(label_names or ()),
+        host=host,
+        port=port,
+        token=token,
+        names=tuple(names or ()),
+        open_browser=open_browser,
+        device=device,
+        quiet=quiet,
+    )
+
+
+@app.command()
 def demo(
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes.")] = Path("galaxalign-demo"),

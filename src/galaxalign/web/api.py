@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from fastapi import APIRouter, FastAPI, File, Query as Asked, Request, Response, UploadFile
+from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile
+from fastapi import Query as Asked
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 import galaxalign
 from galaxalign.errors import InputError
-from galaxalign.web.explorer import Explorer
-from galaxalign.web.exports import MEDIA_TYPES, SUFFIXES, ExportFormat
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Query
+from galaxalign.web.explorer import Explorer
+from galaxalign.web.exports import MEDIA_TYPES, SUFFIXES, ExportFormat
 from galaxalign.web.guard import Guard
 from galaxalign.web.schemas import (
     About,
@@ -32,7 +30,6 @@ from galaxalign.web.schemas import (
     Page,
     Problem,
     Reading,
-    Refinement,
     RowRequest,
     SampState,
     SearchAnswer,
@@ -51,8 +48,6 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     429: {"model": Problem, "description": "too often"},
 }
 _BINARY = {200: {"content": {"application/octet-stream": {}}}}
-
-Id = Annotated[str, Asked(min_length=1, max_length=256)]
 
 
 def create_app(
@@ -125,11 +120,6 @@ def _routes(explorer: Explorer) -> APIRouter:
         Pictures and drawings are data URLs (data:image/png;base64,...), drawings also SVG text; a path is refused.
         """
         return explorer.search(query)
-
-    @api.post("/refine", tags=["search"])
-    def refine(refinement: Refinement) -> SearchAnswer:
-        """Search again, learning from results that were right and wrong."""
-        return explorer.refine(refinement)
 
     @api.post("/classify", tags=["search"])
     def classify(file: Annotated[UploadFile, File(description="PNG, JPEG, WebP or TIFF")]) -> Reading:

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import galaxalign
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
-from galaxalign.gallery.feedback import refine
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Results
@@ -38,7 +37,6 @@ from galaxalign.web.schemas import (
     Neighbour,
     Page,
     Reading,
-    Refinement,
     SampState,
     SearchAnswer,
     Symbol,
@@ -141,11 +139,6 @@ class Explorer:
         """Answer a query that came from outside."""
         return self._answer(self.gallery.search(self.checked(query), files=False))
 
-    def refine(self, refinement: Refinement) -> SearchAnswer:
-        """Search again with results marked as right and wrong."""
-        query = self.checked(refinement.query)
-        return self._answer(refine(self.gallery, query, good=refinement.good, bad=refinement.bad))
-
     def checked(self, query: Query) -> Query:
         """Return a query whose pictures and drawings were decoded here and whose symbols are names of classes.
 
@@ -157,7 +150,9 @@ class Explorer:
         if len(query.parts) > _MOST_PARTS:
             raise InputError(f"the query has {len(query.parts)} parts; give at most {_MOST_PARTS}")
         if query.k > _MOST_RESULTS or query.offset > 10 * _MOST_RESULTS:
-            raise InputError(f"the query asks for {query.k} galaxies from {query.offset}; ask for {_MOST_RESULTS} at most")
+            raise InputError(
+                f"the query asks for {query.k} galaxies from {query.offset}; ask for {_MOST_RESULTS} at most"
+            )
         return query.model_copy(update={"parts": [self._checked_part(part) for part in query.parts]})
 
     def _checked_part(self, part: Part) -> Part:
@@ -340,9 +335,7 @@ class Explorer:
         clients = self.samp.clients() if connected else []
         told = self.samp.highlighted
         row = self.layout.rows([told])[0] if told is not None else None
-        return SampState(
-            connected=connected, clients=clients, highlighted=told, row=row, serial=self.samp.serial
-        )
+        return SampState(connected=connected, clients=clients, highlighted=told, row=row, serial=self.samp.serial)
 
     def samp_connect(self) -> SampState:
         """Join the hub."""

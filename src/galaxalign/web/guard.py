@@ -23,9 +23,7 @@ __all__ = ["COOKIE", "Guard"]
 COOKIE = "galaxalign_token"
 
 # What makes the server compute: the page's own reading of rows and pictures is not counted.
-_COSTLY = frozenset(
-    f"/api/v1/{name}" for name in ("search", "refine", "classify", "export", "connect/samp", "send/samp")
-)
+_COSTLY = frozenset(f"/api/v1/{name}" for name in ("search", "classify", "export", "connect/samp", "send/samp"))
 _ADDRESSES = 4096  # whose rates are remembered
 
 # The scatter plot compiles its drawing commands as JavaScript, which takes 'unsafe-eval'; its index of many points is
@@ -154,7 +152,9 @@ class Guard:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         policy = _POLICY
         if self._settings.frames:
-            policy = policy.replace("frame-ancestors 'self'", f"frame-ancestors 'self' {' '.join(self._settings.frames)}")
+            policy = policy.replace(
+                "frame-ancestors 'self'", f"frame-ancestors 'self' {' '.join(self._settings.frames)}"
+            )
         return [
             (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),

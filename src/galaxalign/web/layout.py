@@ -132,7 +132,9 @@ def column_bytes(table: pa.Table, name: str) -> bytes:
     counts = pc.value_counts(values.cast(pa.string()).fill_null(""))
     found = sorted(counts.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
     kept = [entry["values"] for entry in found[:_MOST_NAMES]]
-    codes = pc.index_in(values.cast(pa.string()).fill_null(""), value_set=pa.array(kept, pa.string())).fill_null(len(kept))
+    codes = pc.index_in(values.cast(pa.string()).fill_null(""), value_set=pa.array(kept, pa.string())).fill_null(
+        len(kept)
+    )
     names = [text or "(none)" for text in kept] + (["(others)"] if len(found) > len(kept) else [])
     tallies = [entry["counts"] for entry in found[:_MOST_NAMES]]
     if len(found) > len(kept):

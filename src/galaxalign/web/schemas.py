@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxalign.gallery.query import Query
-
 __all__ = [
     "About",
     "ClassScore",
@@ -21,7 +19,6 @@ __all__ = [
     "Page",
     "Problem",
     "Reading",
-    "Refinement",
     "RowRequest",
     "SampState",
     "SearchAnswer",
@@ -179,14 +176,6 @@ class SearchAnswer(BaseModel):
     seconds: float
 
 
-class Refinement(_Strict):
-    """A query, and which of its results were right and wrong."""
-
-    query: Query
-    good: list[Id] = Field(max_length=2000)
-    bad: list[Id] = Field(max_length=2000)
-
-
 class RowRequest(_Strict):
     """Some galaxies, by their rows."""
 
@@ -199,7 +188,9 @@ class TableRequest(_Strict):
     rows: list[Row] | None = Field(None, max_length=2_000_000)
     columns: list[str] | None = Field(None, max_length=500)
     where: str | None = Field(None, max_length=4000)
-    order: str | None = Field(None, max_length=256, description="a column, with a minus before it for the largest first")
+    order: str | None = Field(
+        None, max_length=256, description="a column, with a minus before it for the largest first"
+    )
     offset: int = Field(0, ge=0, lt=2**31)
     limit: int = Field(100, ge=1, le=1000)
 

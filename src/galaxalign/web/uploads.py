@@ -26,7 +26,8 @@ _SVG_BYTES = 1_000_000
 _SVG_PARTS = 20_000
 _SVG_SHAPE = 8.0  # how much longer than wide a drawing may be
 _SVG_NAMES = frozenset(
-    "svg g path circle ellipse rect line polyline polygon defs linearGradient radialGradient stop title desc".split()
+    {"svg", "g", "path", "circle", "ellipse", "rect", "line", "polyline", "polygon", "title", "desc"}
+    | {"defs", "linearGradient", "radialGradient", "stop"}
 )
 _SVG_LENGTH = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(px)?\s*")
 
@@ -74,7 +75,7 @@ def checked_picture(data: bytes, *, most_pixels: int) -> bytes:
                 width, height = opened.size
                 if width * height > most_pixels:
                     raise InputError(
-                        f"the picture has {width} x {height} pixels, more than the {most_pixels} allowed; make it smaller"
+                        f"the picture has {width} x {height} pixels, more than {most_pixels}; make it smaller"
                     )
                 if opened.format == "JPEG":
                     opened.draft("RGB", (_SIDE, _SIDE))

@@ -42,7 +42,7 @@ export function sentence(text) {
 export const count = (number) => number.toLocaleString("en");
 
 /** A class or column as people read it: "early_spiral" becomes "early spiral". */
-export const readable = (name) => name.replaceAll("_", " ");
+export const readable = (name) => (name === "id_str" ? "id" : name.replaceAll("_", " "));
 
 export function debounce(action, wait) {
   let timer;

@@ -31,9 +31,11 @@ export async function startMap() {
     const points = await api.map();
     for (const axis of [points.x, points.y]) axis.forEach((value, place) => Number.isNaN(value) && (axis[place] = FAR));
     map.points = points;
+    map.extent = extentOf(points);
     map.plot = await hostScatter($("#map"), { backgroundColor: style("--map"), lassoColor: style("--accent"), actionKeyMap: { lasso: "shift", merge: "ctrl", remove: "alt" } });
     listen();
     await colourBy(firstColumn());
+    showAll({ transition: false });
     note.textContent = "";
   } catch (error) {
     note.textContent = `The map cannot be drawn here: ${sentence(error.message)} The pictures and the table work without it.`;
@@ -119,7 +121,7 @@ function listen() {
   for (const button of document.querySelectorAll("[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
   $("#zoom-in").addEventListener("click", () => zoom(1 / 1.5));
   $("#zoom-out").addEventListener("click", () => zoom(1.5));
-  $("#zoom-all").addEventListener("click", showAll);
+  $("#zoom-all").addEventListener("click", () => showAll());
   $("#map").addEventListener("keydown", keys);
   fingers($(".map-frame"));
 }
@@ -137,8 +139,21 @@ function zoom(factor, dx = 0, dy = 0) {
   map.plot.zoomToLocation([target[0] + dx * distance, target[1] + dy * distance], distance * factor, { transition: factor !== 1, transitionDuration: 150 });
 }
 
-export function showAll() {
-  map.plot?.zoomToOrigin({ transition: true, transitionDuration: 250 });
+export function showAll({ transition = true } = {}) {
+  map.plot?.zoomToArea(map.extent, { transition, transitionDuration: 250 });
+}
+
+/** The box around all galaxies, with some air. */
+function extentOf({ x, y }) {
+  let [left, right, low, high] = [1, -1, 1, -1];
+  for (let place = 0; place < x.length; place += 1) {
+    if (x[place] === FAR) continue;
+    left = Math.min(left, x[place]);
+    right = Math.max(right, x[place]);
+    low = Math.min(low, y[place]);
+    high = Math.max(high, y[place]);
+  }
+  return { x: left - 0.04, y: low - 0.04, width: right - left + 0.08, height: high - low + 0.08 };
 }
 
 function keys(event) {

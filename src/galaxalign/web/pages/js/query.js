@@ -66,17 +66,18 @@ export async function run() {
   if (answer) take(answer);
 }
 
+/** Takes what was marked right and wrong into the query, as galaxies to find more and less of. */
 export async function runRefined() {
-  const marked = (kind) => [...state.marks].filter(([, mark]) => mark === kind).map(([id]) => id);
-  const answer = await attempt(() => api.refine(asked(), marked("good"), marked("bad")));
-  if (answer) {
-    take(answer, { keepMarks: true });
-    say("Refined with your marks.");
+  for (const [id, mark] of state.marks) {
+    state.parts = state.parts.filter((part) => part.kind !== "id" || part.value !== id);
+    state.parts.push({ kind: "id", value: id, weight: mark === "good" ? 0.5 : -0.5, name: id, picture: state.about.can.pictures ? api.cutout(id, 64) : null });
   }
+  changed("query");
+  await run();
 }
 
-function take(answer, { keepMarks = false } = {}) {
-  if (!keepMarks) state.marks.clear();
+function take(answer) {
+  state.marks.clear();
   state.answer = { ...answer, parts: state.parts.map((part) => part.name) };
   state.hits = answer.hits;
   for (const hit of answer.hits) if (hit.row !== null) state.ids.set(hit.row, hit.id_str);
