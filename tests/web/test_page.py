@@ -12,10 +12,15 @@ from galaxalign.gallery.gallery import Gallery
 
 pytestmark = pytest.mark.browser
 
-_ARGUMENTS = (
-    "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --enable-unsafe-swiftshader"
-).split()
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
+]
 _READY = "window.galaxalignMap && galaxalignMap() && document.querySelector('#map-note').textContent === ''"
 _WAIT = 60_000  # ms: without a graphics card a busy machine draws slowly
 

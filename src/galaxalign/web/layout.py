@@ -101,7 +101,7 @@ class Layout:
         return self.ids.take(pa.array(wanted))
 
     def points(self) -> bytes:
-        """Return x of all galaxies and then y of all, float32, little-endian, within -1 to 1; NaN where there is none."""
+        """Return x of all galaxies, then y: float32, little-endian, within -1 to 1; NaN where there is none."""
         return np.ascontiguousarray(self._places.T, dtype="<f4").tobytes()
 
 
