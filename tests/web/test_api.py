@@ -31,7 +31,9 @@ def first_id(client: TestClient) -> str:
 
 def png(width: int = 32, height: int = 32) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(out, "PNG")
+    y, x = np.mgrid[:height, :width]
+    light = 220 * np.exp(-((x - width / 2) ** 2 + (y - height / 2) ** 2) / 40)
+    Image.fromarray(np.repeat(light[:, :, None], 3, axis=2).astype(np.uint8)).save(out, "PNG")
     return out.getvalue()
 
 
@@ -284,6 +286,8 @@ def test_a_token_is_wanted_where_it_is_set(gallery: Gallery) -> None:
     assert (moved.status_code, moved.headers["location"]) == (303, "/")
     assert "HttpOnly" in moved.headers["set-cookie"]
     assert client.get("/api/v1/health").status_code == 200  # by the cookie
+    again = client.get("/?token=other%0d%0aset-cookie:x", follow_redirects=False)
+    assert "other" not in again.headers["set-cookie"]
 
 
 def test_the_page_lets_nothing_in_from_elsewhere(client: TestClient) -> None:

@@ -12,7 +12,7 @@ import json
 import time
 from collections import OrderedDict
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,9 +61,9 @@ class Guard:
         if refused is not None:
             await _refuse(send, *refused)
             return
-        if self._settings.token is not None and (token := _asked(scope).get("token")) and scope["method"] == "GET":
+        if self._settings.token is not None and _asked(scope).get("token") and scope["method"] == "GET":
             # From now on the browser shows it as a cookie, and it no longer stands in the address.
-            await _move_token(send, scope, token)
+            await _move_token(send, scope, self._settings.token)
             return
         await self._answer(scope, receive, send)
 
@@ -83,7 +83,7 @@ class Guard:
         if self._settings.token is not None and not self._known(scope, headers):
             return 401, "this server wants a token; open the address that it printed when it started"
         length = headers.get("content-length", "0")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return 400, "the length of the request is no number"
         if int(length) > self._settings.upload_bytes:
             return 413, self._too_large()
@@ -177,9 +177,9 @@ def _asked(scope: Scope) -> dict[str, str]:
 async def _move_token(send: Send, scope: Scope, token: str) -> None:
     rest = {name: value for name, value in _asked(scope).items() if name != "token"}
     # A path of two slashes would name another host.
-    where = "/" + scope["path"].lstrip("/") + (f"?{urlencode(rest)}" if rest else "")
+    where = "/" + quote(scope["path"].lstrip("/")) + (f"?{urlencode(rest)}" if rest else "")
     cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
-    headers = [(b"location", where.encode("ascii", "ignore")), (b"set-cookie", cookie.encode())]
+    headers = [(b"location", where.encode("ascii")), (b"set-cookie", cookie.encode())]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 

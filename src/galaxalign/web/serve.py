@@ -17,7 +17,7 @@ from galaxalign.progress import note
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["Explorer", "explore", "serve"]
+__all__ = ["RunningExplorer", "explore", "serve"]
 
 _NOTEBOOKS = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:")
 _MISSING = "the explorer needs {}; install it with: pip install 'galaxalign[explore]'"
@@ -94,7 +94,7 @@ def serve(
         server.run(sockets=[listener])
 
 
-class Explorer:
+class RunningExplorer:
     """An explorer that runs beside a notebook; shown inline as the last value of a cell.
 
     Attributes
@@ -139,7 +139,7 @@ def explore(
     label_names: Sequence[str] = (),
     height: int = 760,
     device: str | None = None,
-) -> Explorer:
+) -> RunningExplorer:
     """Show the explorer inline in a notebook, served on this machine alone.
 
     Parameters
@@ -151,7 +151,7 @@ def explore(
 
     Returns
     -------
-    Explorer
+    RunningExplorer
         With its ``address`` and ``close()``.
 
     Raises
@@ -166,7 +166,7 @@ def explore(
             embeddings, model=model, chart=map, device=device, port=listener.getsockname()[1], labels=labels,
             label_names=tuple(label_names), frames=_NOTEBOOKS,
         )  # fmt: skip
-        return Explorer(app, listener, height)
+        return RunningExplorer(app, listener, height)
     except BaseException:
         listener.close()
         raise
@@ -180,12 +180,18 @@ def _application(
     device: str | None,
     **settings: Any,
 ) -> FastAPI:
+    from pydantic import ValidationError
+
     from galaxalign.gallery.gallery import open_gallery
     from galaxalign.web.api import create_app
     from galaxalign.web.settings import Settings
 
-    gallery = open_gallery(embeddings, model=model, device=device)
-    return create_app(gallery, Settings(title=Path(embeddings).stem, **settings), chart=chart)
+    try:
+        checked = Settings(title=Path(embeddings).stem, **settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{first['loc'][0]} cannot be {first['input']!r}: {first['msg']}") from None
+    return create_app(open_gallery(embeddings, model=model, device=device), checked, chart=chart)
 
 
 def _require_extra() -> None:

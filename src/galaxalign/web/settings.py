@@ -21,7 +21,8 @@ class Settings(BaseModel):
         Address to listen on. Anything but this machine itself wants a token.
     port : int
     token : str, optional
-        What a visitor must show, in the address (``?token=``), a cookie or ``Authorization: Bearer``.
+        Letters, digits and ``._~-`` that a visitor must show: in the address (``?token=``), a cookie or
+        ``Authorization: Bearer``.
     names : tuple of str
         Further names by which a browser may call the server (the ``Host`` header).
     frames : tuple of str
@@ -42,7 +43,7 @@ class Settings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
-    token: str | None = None
+    token: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._~-]+$")
     names: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
     upload_bytes: int = Field(default=20 * 2**20, gt=0)

@@ -17,6 +17,12 @@ function request(offset) {
   if (state.scope === "selected") wanted.rows = [...state.selected];
   // What was found keeps to its order; the condition was already part of the search.
   if (state.scope === "found") delete wanted.where;
+  if (wanted.rows && !wanted.where && !wanted.order) {
+    // A large selection need not travel as a whole for each page of it.
+    list.length = wanted.rows.length;
+    return { rows: wanted.rows.slice(offset, offset + PAGE), limit: PAGE };
+  }
+  list.length = null;
   return wanted;
 }
 
@@ -47,7 +53,7 @@ export async function more() {
     note();
     return;
   }
-  list.total = page.total;
+  list.total = list.length ?? page.total;
   list.columns = page.columns;
   const fresh = [];
   page.rows.forEach((row, place) => {
