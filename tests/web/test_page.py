@@ -181,8 +181,10 @@ def test_a_picture_is_searched_with(page: Page, embeddings: Path) -> None:
     expect(page.locator(f".chip:has-text('{picture.name}')")).to_be_visible()
 
 
-def test_keys_label_galaxies_and_take_it_back(page: Page) -> None:
+def test_keys_label_galaxies_and_take_it_back(page: Page, gallery: Gallery) -> None:
     page.click("[data-scope=all]")
+    expect(page.locator(".tile .rank")).to_have_count(0)
+    expect(page.locator(".tile")).to_have_count(len(gallery))
     page.locator(".tile .face").first.focus()
     page.keyboard.press("2")
     expect(page.locator(".tile .given")).to_have_count(1)

@@ -17,7 +17,7 @@ function tile(row) {
   const face = state.about.can.pictures
     ? h("button", { class: "face", "aria-label": `Galaxy ${id}`, "aria-pressed": "false", tabindex: tiles.size ? "-1" : "0" },
         h("img", { src: api.cutout(id), alt: "", loading: "lazy", width: 160, height: 160,
-          onerror: (event) => event.target.parentNode.classList.add("none") && event.target.replaceWith("no picture") }))
+          onerror: (event) => noPicture(event.target) }))
     : h("button", { class: "face none", "aria-pressed": "false", tabindex: tiles.size ? "-1" : "0" }, id);
   const element = h("div", { class: "tile", "data-row": row }, face, hit && h("span", { class: "rank" }, count(hit.rank)), over(row, id, hit), name(id, hit), hit && why(hit));
   face.addEventListener("click", (event) => pick(row, event.shiftKey));
@@ -26,6 +26,11 @@ function tile(row) {
   tiles.set(row, element);
   show(row);
   return element;
+}
+
+function noPicture(image) {
+  image.parentNode.classList.add("none");
+  image.replaceWith("no picture");
 }
 
 function name(id, hit) {
