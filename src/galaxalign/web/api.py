@@ -45,6 +45,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "the request is at fault"},
     404: {"model": Problem, "description": "there is no such galaxy, or not what was asked of it"},
     413: {"model": Problem, "description": "too large"},
+    422: {"model": Problem, "description": "not of the described form"},
     429: {"model": Problem, "description": "too often"},
 }
 _BINARY = {200: {"content": {"application/octet-stream": {}}}}

@@ -58,7 +58,7 @@ async function colourBy(name) {
   const z = new Float32Array(map.points.x.length);
   let palette = [style("--accent"), style("--accent")];
   let kind = "categorical";
-  const others = COLOURS.length - 1;
+  const others = (column?.names?.length ?? 0) > COLOURS.length ? COLOURS.length - 1 : COLOURS.length;
   if (column?.kind === "category") {
     column.values.forEach((code, place) => (z[place] = Math.min(code, others)));
     palette = COLOURS.slice(0, Math.max(2, Math.min(column.names.length, COLOURS.length)));
