@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from galaxalign.analysis.classifiers import ClassifierChoice, zero_shot
 from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
@@ -46,7 +47,8 @@ Columns = Mapping[str, str] | None
 
 GALAXY_LITE = BOX[0]
 
-_CARRIED = ("label", "ra", "dec")
+# Ours, or what would mean something else beside a vector.
+_NOT_CARRIED = ("id_str", "file_loc", "embedding", "status", "image_path")
 
 
 @overload
@@ -249,14 +251,15 @@ def embed(
     catalog : path
     model : path
     out : path
-        .parquet; columns `id_str`, `embedding`, `status`, and `label`, `image_path`, `ra`, `dec` where known.
+        .parquet; columns `id_str`, `embedding`, `status`, `image_path`, and those of the catalogue with one value in
+        each row.
     columns : mapping, optional
         What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     device : str, optional
     quiet : bool
     """
     check_output(out, suffixes=(".parquet",))
-    source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    source = scan_catalog(catalog, columns=columns, keep=None, quiet=quiet)
     _note_doubts(source.source, source.doubts, quiet)
     loaded = _loaded(model, source.store, device)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
@@ -267,8 +270,7 @@ def embed(
     ):
         for piece in source.pieces():
             ids, paths = piece.ids, piece.paths()
-            carried = {name: piece.table[name].to_numpy() for name in _CARRIED if name in piece.table}
-            carried["image_path"] = np.array([resolved(path) for path in paths], dtype=object)
+            carried = _carried(piece.table) | {"image_path": pa.array([str(resolved(path)) for path in paths])}
             for rows, vectors, statuses in encode_catalog(loaded.encoder, piece, mirror=mirror):
                 writer.write(ids[rows], vectors, statuses, {name: values[rows] for name, values in carried.items()})
                 failed += sum(status != "ok" for status in statuses)
@@ -394,6 +396,16 @@ def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
     scheme = load_taxonomy(taxonomy)
     check_output(out, suffixes=(".png", ".svg", ".pdf"))
     return symbol_sheet(scheme, out)
+
+
+def _carried(table: pd.DataFrame) -> dict[str, pa.Array]:
+    """Return the columns of a catalogue that travel with its embeddings, missing values as null."""
+    columns = {
+        str(name): pa.Array.from_pandas(table[name])
+        for name in table.columns
+        if name not in _NOT_CARRIED
+    }
+    return {name: values for name, values in columns.items() if not pa.types.is_nested(values.type)}
 
 
 def _loaded(model: str | Path, store: Path | None, device: str | None) -> Model:

@@ -286,7 +286,11 @@ class EmbeddingWriter:
             "id_str": pa.array([str(value) for value in ids], pa.string()),
             "embedding": pa.FixedSizeListArray.from_arrays(flat, self._dimension, mask=pa.array(missing)),
             "status": pa.array(list(status), pa.string()),
-            **{name: pa.array(values) for name, values in columns.items() if name not in _OWN},
+            **{
+                name: values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+                for name, values in columns.items()
+                if name not in _OWN
+            },
         }
         return pa.table(data)
 

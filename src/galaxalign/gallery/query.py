@@ -128,6 +128,7 @@ def read_query(source: str | Path | dict[str, Any]) -> Query:
     try:
         return Query.model_validate(source)
     except ValidationError as error:
-        first = error.errors()[0]
+        # Of a value that may be text or numbers, the deepest complaint is the one about what was meant.
+        first = max(error.errors(), key=lambda found: len(found["loc"]))
         place = ".".join(map(str, first["loc"])) or "it"
         raise InputError(f"{where} is no query: {place}: {first['msg'].removeprefix('Value error, ')}") from None
