@@ -24,7 +24,7 @@ from galaxalign.data.votable import parquet_metadata
 from galaxalign.data.writer import described
 from galaxalign.errors import InputError
 
-__all__ = ["EmbeddingWriter", "Embeddings"]
+__all__ = ["EmbeddingWriter", "Embeddings", "read_metadata"]
 
 _KEY = b"galaxalign"
 _FORMAT = 1
@@ -126,7 +126,7 @@ class Embeddings:
     @classmethod
     def _from_parquet(cls, file: pq.ParquetFile, source: Path) -> Embeddings:
         schema = file.schema_arrow
-        metadata = _metadata(schema, source)
+        metadata = read_metadata(schema, source)
         dimension = schema.field("embedding").type.list_size
         rows = file.metadata.num_rows
         vectors = np.zeros((rows, dimension), dtype=np.float32)
@@ -295,7 +295,7 @@ class EmbeddingWriter:
         return pa.table(data)
 
 
-def _metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:
+def read_metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:
     """Return the JSON metadata of an embeddings file after checking that it is one."""
     absent = [name for name in _OWN if name not in schema.names]
     note = (schema.metadata or {}).get(_KEY)
