@@ -74,6 +74,14 @@ def test_drawings_pictures_and_symbols_find_galaxies(client: TestClient, part: d
     assert len(search(client, part)["hits"]) == 5
 
 
+def test_marks_refine_a_search_and_are_left_out(client: TestClient) -> None:
+    query = {"parts": [{"kind": "text", "value": "a galaxy"}], "k": 5}
+    first, second, *_ = [hit["id_str"] for hit in search(client, *query["parts"])["hits"]]
+    answer = client.post("/api/v1/refine", json={"query": query, "good": [first], "bad": [second]})
+    assert answer.status_code == 200
+    assert not {first, second} & {hit["id_str"] for hit in answer.json()["hits"]}
+
+
 def test_rows_lead_back_to_ids(client: TestClient) -> None:
     hit = search(client, {"kind": "text", "value": "a galaxy"})["hits"][0]
     assert client.post("/api/v1/ids", json={"rows": [hit["row"]]}).json() == [hit["id_str"]]

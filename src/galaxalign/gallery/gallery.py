@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from galaxalign.data.images import prepare
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 from galaxalign.gallery.collapse import collapsed
+from galaxalign.gallery.disk import EXACT_BELOW, DiskRows, is_index
 from galaxalign.gallery.memory import Candidates, MemoryRows, Sieve
 from galaxalign.gallery.parts import PartEncoder
 from galaxalign.gallery.query import Part, Query
@@ -25,7 +26,13 @@ from galaxalign.gallery.results import Result, Results
 __all__ = ["Gallery", "open_gallery"]
 
 
-def open_gallery(path: str | Path, model: str | Path | None = None, device: str | None = None) -> Gallery:
+def open_gallery(
+    path: str | Path,
+    model: str | Path | None = None,
+    device: str | None = None,
+    *,
+    exact_below: int = EXACT_BELOW,
+) -> Gallery:
     """Open an embeddings file, or an index.
 
     Parameters
@@ -36,13 +43,20 @@ def open_gallery(path: str | Path, model: str | Path | None = None, device: str 
         The model that made the embeddings, by default the one that they name. It is loaded when a query needs it:
         for words, pictures and symbols.
     device : str, optional
+    exact_below : int
+        An index of at most so many galaxies is read into memory and searched exactly, as embeddings files are.
 
     Raises
     ------
     InputError
-        There is no such file, or it is none of the two.
+        There is no such file, or it is none of the two; or an index that is not finished.
     """
-    return Gallery(MemoryRows.read(path), model=model, device=device)
+    if not is_index(path):
+        if Path(path).is_dir():
+            raise InputError(f"the folder {path} is no index; make one with galaxalign index EMBEDDINGS --out {path}")
+        return Gallery(MemoryRows.read(path), model=model, device=device)
+    rows = DiskRows(path)
+    return Gallery(rows.in_memory() if len(rows) <= exact_below else rows, model=model, device=device)
 
 
 class Gallery:
@@ -50,13 +64,15 @@ class Gallery:
 
     Parameters
     ----------
-    rows : MemoryRows
+    rows : MemoryRows or DiskRows
         Where the galaxies are.
     model : path, optional
     device : str, optional
     """
 
-    def __init__(self, rows: MemoryRows, *, model: str | Path | None = None, device: str | None = None) -> None:
+    def __init__(
+        self, rows: MemoryRows | DiskRows, *, model: str | Path | None = None, device: str | None = None
+    ) -> None:
         self._rows = rows
         self._encoder = PartEncoder(rows.metadata, model, device)
 
@@ -147,7 +163,11 @@ class Gallery:
         """Return the k galaxies that look most like one of the gallery."""
         return self.search(Query(parts=[Part(kind="id", value=id)], k=k))
 
-    def search(self, query: Query, *, files: bool = True) -> Results:
+    def sample(self, n: int) -> NDArray[np.float32]:
+        """Return the unit vectors (at most n, D) of random galaxies, always the same ones."""
+        return self._rows.sample(n)[1]
+
+    def search(self, query: Query, *, files: bool = True, leave_out: Collection[str] = ()) -> Results:
         """Return the galaxies that fit a query best.
 
         Parameters
@@ -155,6 +175,8 @@ class Gallery:
         query : Query
         files : bool
             Whether images and a MOC may be paths of files; False for queries of strangers.
+        leave_out : collection of str
+            Ids that are not among the answers.
 
         Returns
         -------
@@ -168,7 +190,7 @@ class Gallery:
         start = time.perf_counter()
         vectors, weights = self._parts(query, files)
         own = [str(part.value) for part in query.parts if part.kind == "id"] if query.exclude_self else []
-        sieve = Sieve(query.where, query.cone, query.moc, files, own)
+        sieve = Sieve(query.where, query.cone, query.moc, files, {*own, *leave_out})
         entries, _ = self._entries(query, vectors, weights, sieve)
         return Results(
             tuple(entries),

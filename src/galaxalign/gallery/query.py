@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from galaxalign.errors import InputError
 
-__all__ = ["MAX_ANSWERS", "Cone", "Kind", "Part", "Query", "read_query"]
+__all__ = ["MAX_ANSWERS", "Cone", "Kind", "Part", "Query", "complaint", "read_query"]
 
 Kind = Literal["text", "image", "id", "symbol", "sketch", "vector"]
 
@@ -128,6 +128,13 @@ def read_query(source: str | Path | dict[str, Any]) -> Query:
     try:
         return Query.model_validate(source)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise InputError(f"{where} is no query: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise InputError(f"{where} is no query: {complaint(error)}") from None
+
+
+def complaint(error: ValidationError) -> str:
+    """Return the place and the words of what is wrong with a query."""
+    # Of a value that may be text or numbers, the deepest complaint is the one about what was meant.
+    first = max(error.errors(), key=lambda found: len(found["loc"]))
+    place = ".".join(map(str, first["loc"]))
+    words = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {words}" if place else words

@@ -30,6 +30,7 @@ from galaxalign.web.schemas import (
     Page,
     Problem,
     Reading,
+    Refinement,
     RowRequest,
     SampState,
     SearchAnswer,
@@ -121,6 +122,11 @@ def _routes(explorer: Explorer) -> APIRouter:
         Pictures and drawings are data URLs (data:image/png;base64,...), drawings also SVG text; a path is refused.
         """
         return explorer.search(query)
+
+    @api.post("/refine", tags=["search"])
+    def refine(refinement: Refinement) -> SearchAnswer:
+        """Search again, nearer to the galaxies marked right and farther from those marked wrong."""
+        return explorer.refine(refinement)
 
     @api.post("/classify", tags=["search"])
     def classify(file: Annotated[UploadFile, File(description="PNG, JPEG, WebP or TIFF")]) -> Reading:

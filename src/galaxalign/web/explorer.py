@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import galaxalign
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
+from galaxalign.gallery.feedback import refine
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Results
@@ -37,6 +38,7 @@ from galaxalign.web.schemas import (
     Neighbour,
     Page,
     Reading,
+    Refinement,
     SampState,
     SearchAnswer,
     Symbol,
@@ -138,6 +140,11 @@ class Explorer:
     def search(self, query: Query) -> SearchAnswer:
         """Answer a query that came from outside."""
         return self._answer(self.gallery.search(self.checked(query), files=False))
+
+    def refine(self, refinement: Refinement) -> SearchAnswer:
+        """Search again with galaxies marked as right and wrong."""
+        query = self.checked(refinement.query)
+        return self._answer(refine(self.gallery, query, refinement.good, refinement.bad, files=False))
 
     def checked(self, query: Query) -> Query:
         """Return a query whose pictures and drawings were decoded here and whose symbols are names of classes.

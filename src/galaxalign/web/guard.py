@@ -23,7 +23,9 @@ __all__ = ["COOKIE", "Guard"]
 COOKIE = "galaxalign_token"
 
 # What makes the server compute: the page's own reading of rows and pictures is not counted.
-_COSTLY = frozenset(f"/api/v1/{name}" for name in ("search", "classify", "export", "connect/samp", "send/samp"))
+_COSTLY = frozenset(
+    f"/api/v1/{name}" for name in ("search", "refine", "classify", "export", "connect/samp", "send/samp")
+)
 _ADDRESSES = 4096  # whose rates are remembered
 
 # The scatter plot compiles its drawing commands as JavaScript, which takes 'unsafe-eval'; its index of many points is

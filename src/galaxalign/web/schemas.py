@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from galaxalign.gallery.query import Query
+
 __all__ = [
     "About",
     "ClassScore",
@@ -19,6 +21,7 @@ __all__ = [
     "Page",
     "Problem",
     "Reading",
+    "Refinement",
     "RowRequest",
     "SampState",
     "SearchAnswer",
@@ -174,6 +177,14 @@ class SearchAnswer(BaseModel):
     precision: list[float] | None = Field(description="estimated share of right ones among the first r, for each r")
     precision_reason: str = Field("", description="why there is no estimate, where there is none")
     seconds: float
+
+
+class Refinement(_Strict):
+    """A query, and which galaxies of its results are right and wrong."""
+
+    query: Query
+    good: list[Id] = Field(max_length=2000)
+    bad: list[Id] = Field(max_length=2000)
 
 
 class RowRequest(_Strict):

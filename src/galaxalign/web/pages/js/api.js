@@ -31,6 +31,7 @@ const name = (id) => id.split("/").map(encodeURIComponent).join("/");
 
 export const about = () => get("/about");
 export const search = (query) => post("/search", query);
+export const refine = (query, good, bad) => post("/refine", { query, good, bad });
 export const symbols = () => get("/symbols");
 export const galaxy = (id) => get(`/galaxies/${name(id)}`);
 export const table = (request, signal) => post("/table", request, signal);

@@ -83,6 +83,7 @@ function told() {
     if (!state.hits.length) return ["Nothing was found. Loosen the condition, or leave out what you do not want."];
     const { precision, seconds } = state.answer;
     const time = `${count(state.hits.length)} galaxies in ${seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`}`;
+    if (state.answer.refined) return [`${time}, refined with ${state.marks.size} marks; what was marked is left out. Mark more, or search anew.`];
     if (!precision?.length) return [`${time}, best first.`];
     const half = precision.findIndex((share) => share < 0.5);
     const share = Math.round(100 * precision[Math.min(9, precision.length - 1)]);

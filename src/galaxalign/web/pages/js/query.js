@@ -66,19 +66,16 @@ export async function run() {
   if (answer) take(answer);
 }
 
-/** Takes what was marked right and wrong into the query, as galaxies to find more and less of. */
+/** Searches again with what was marked right and wrong; the marks stay, and more can be added. */
 export async function runRefined() {
-  for (const [id, mark] of state.marks) {
-    state.parts = state.parts.filter((part) => part.kind !== "id" || part.value !== id);
-    state.parts.push({ kind: "id", value: id, weight: mark === "good" ? 0.5 : -0.5, name: id, picture: state.about.can.pictures ? api.cutout(id, 64) : null });
-  }
-  changed("query");
-  await run();
+  const marked = (kind) => [...state.marks].filter(([, mark]) => mark === kind).map(([id]) => id);
+  const answer = await attempt(() => api.refine(asked(), marked("good"), marked("bad")));
+  if (answer) take(answer, { refined: true });
 }
 
-function take(answer) {
-  state.marks.clear();
-  state.answer = { ...answer, parts: state.parts.map((part) => part.name) };
+function take(answer, { refined = false } = {}) {
+  if (!refined) state.marks.clear();
+  state.answer = { ...answer, refined, parts: refined ? [] : state.parts.map((part) => part.name) };
   state.hits = answer.hits;
   for (const hit of answer.hits) if (hit.row !== null) state.ids.set(hit.row, hit.id_str);
   changed("answer");
@@ -154,7 +151,11 @@ export function startQuery() {
     words.before(...state.parts.map(chip));
     words.placeholder = state.parts.length ? "and …, not …" : "What does it look like? “a barred spiral galaxy, not a merger”";
   });
-  on("marks", () => ($("#refine").hidden = !(state.marks.size && state.parts.length)));
+  on("marks", () => {
+    const good = [...state.marks.values()].filter((mark) => mark === "good").length;
+    $("#refine").hidden = !state.marks.size;
+    $("#refine").textContent = `Refine: ${good} ✓ ${state.marks.size - good} ✗`;
+  });
   $("#refine").addEventListener("click", runRefined);
 }
 
