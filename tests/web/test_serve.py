@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 import galaxalign
 from galaxalign.errors import InputError
+from galaxalign.gallery.gallery import open_gallery
+from galaxalign.web.api import create_app
 from galaxalign.web.settings import is_loopback
 
 
@@ -44,3 +47,14 @@ def test_a_token_of_odd_characters_is_refused(tmp_path: Path) -> None:
 )
 def test_what_counts_as_this_machine(host: str, told: bool) -> None:
     assert is_loopback(host) is told
+
+
+def test_an_index_is_served_as_its_embeddings_are(embeddings: Path, tmp_path: Path) -> None:
+    galaxalign.index(embeddings=embeddings, out=tmp_path / "index", quiet=True)
+    app = create_app(open_gallery(tmp_path / "index", device="cpu"), chart="pca", start=False)
+    client = TestClient(app, base_url="http://localhost")
+    page = client.post("/api/v1/table", json={"where": "ra < 13", "order": "-ra", "columns": ["ra"]}).json()
+    assert [cells[1] for cells in page["cells"]] == [12, 11, 10]
+    query = {"parts": [{"kind": "id", "value": page["cells"][0][0]}], "k": 3}
+    assert len(client.post("/api/v1/search", json=query).json()["hits"]) == 3
+    assert len(client.get("/api/v1/map").content) == 8 * client.get("/api/v1/health").json()["galaxies"]

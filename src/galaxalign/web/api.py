@@ -256,4 +256,5 @@ async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path"))
-    return JSONResponse({"detail": f"{where or 'the request'}: {first.get('msg', 'is not valid')}"}, 422)
+    what = str(first.get("msg", "is not valid")).removeprefix("Value error, ")
+    return JSONResponse({"detail": f"{where or 'the request'}: {what}"}, 422)
