@@ -24,9 +24,11 @@ from typer.testing import CliRunner, Result
 import galaxalign
 from galaxalign import cli
 from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.analysis.search import Entry
 from galaxalign.data.tables import write_table
 from galaxalign.errors import InputError
+from galaxalign.gallery.query import Part, Query
+from galaxalign.gallery.results import Result as Found
+from galaxalign.gallery.results import Results
 
 VERBS = (
     "train",
@@ -35,6 +37,7 @@ VERBS = (
     "evaluate",
     "embed",
     "fit_votes",
+    "index",
     "search",
     "project",
     "symbols",
@@ -173,7 +176,7 @@ def test_command_and_function_have_the_same_arguments_and_defaults(verb: str) ->
 
 def test_search_hands_over_every_part_of_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
-    monkeypatch.setattr(galaxalign, "search", lambda **arguments: given.update(arguments) or [])
+    monkeypatch.setattr(galaxalign, "search", lambda **arguments: given.update(arguments) or found())
     result = run(
         *(
             "search",
@@ -187,16 +190,37 @@ def test_search_hands_over_every_part_of_the_query(monkeypatch: pytest.MonkeyPat
             "--image",
             "i.png",
         ),
-        *("--symbol", "spiral", "--id", NINETEEN_DIGITS, "-k", "7", "--model", "m", "--quiet"),
+        *(
+            "--symbol",
+            "spiral",
+            "--id",
+            NINETEEN_DIGITS,
+            "-k",
+            "7",
+            "--where",
+            "z < 1",
+            "--floor",
+            "0.5",
+            "--no-collapse",
+            "--model",
+            "m",
+            "--quiet",
+        ),
     )
     assert result.exit_code == 0
     assert given == {
-        "embeddings": Path("e.parquet"),
+        "embeddings": "e.parquet",
         "text": ("a bar", "a ring"),
         "not_": ("a merger",),
         "image": ("i.png",),
         "symbol": ("spiral",),
         "id": (NINETEEN_DIGITS,),
+        "query": None,
+        "where": "z < 1",
+        "cone": None,
+        "moc": None,
+        "floor": 0.5,
+        "collapse": False,
         "model": "m",
         "k": 7,
         "device": None,
@@ -286,23 +310,28 @@ def test_columns_are_renamed_new_name_first(verb: str, monkeypatch: pytest.Monke
         assert run(*common, "--columns", wrong).exit_code == 2
 
 
+def found(*entries: Found) -> Results:
+    """Return what a search for one thing answers."""
+    return Results(entries, Query(parts=[Part(kind="text", value="x")]))
+
+
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+def answers(monkeypatch: pytest.MonkeyPatch) -> Results:
     """Make every search find two galaxies, the second with an id that looks like markup."""
-    entries = [Entry(1, NINETEEN_DIGITS, 0.98765432), Entry(2, "[bold]b", 0.5)]
-    monkeypatch.setattr(galaxalign, "search", lambda **arguments: entries)
-    return entries
+    results = found(Found(1, NINETEEN_DIGITS, 0.98765432, (0.98765432,)), Found(2, "[bold]b", 0.5, (0.5,)))
+    monkeypatch.setattr(galaxalign, "search", lambda **arguments: results)
+    return results
 
 
-def test_search_as_json(answers: list[Entry]) -> None:
-    found = json.loads(run("search", "e.parquet", "--text", "x", "--format", "json").stdout)
-    assert found == [
+def test_search_as_json(answers: Results) -> None:
+    printed = json.loads(run("search", "e.parquet", "--text", "x", "--format", "json").stdout)
+    assert printed == [
         {"rank": 1, "id_str": NINETEEN_DIGITS, "score": 0.987654},
         {"rank": 2, "id_str": "[bold]b", "score": 0.5},
     ]
 
 
-def test_search_as_csv(answers: list[Entry]) -> None:
+def test_search_as_csv(answers: Results) -> None:
     text = run("search", "e.parquet", "--text", "x", "--format", "csv").stdout
     assert list(csv.reader(io.StringIO(text))) == [
         ["rank", "id_str", "score"],
@@ -311,7 +340,7 @@ def test_search_as_csv(answers: list[Entry]) -> None:
     ]
 
 
-def test_search_as_plain_columns_in_a_pipe(answers: list[Entry]) -> None:
+def test_search_as_plain_columns_in_a_pipe(answers: Results) -> None:
     lines = run("search", "e.parquet", "--text", "x").stdout.splitlines()
     assert [line.split() for line in lines] == [
         ["rank", "id_str", "score"],
@@ -322,19 +351,19 @@ def test_search_as_plain_columns_in_a_pipe(answers: list[Entry]) -> None:
 
 
 def test_search_as_a_table_on_a_terminal_shows_ids_whole(
-    answers: list[Entry], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    answers: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from galaxalign.console import print_entries
+    from galaxalign.console import print_results
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    print_entries(answers, "table")
+    print_results(answers, "table")
     shown = capsys.readouterr().out
     assert "│" in shown or "┃" in shown
     assert NINETEEN_DIGITS in shown
     assert "[bold]b" in shown
 
 
-def test_search_into_a_table_file(answers: list[Entry], tmp_path: Path) -> None:
+def test_search_into_a_table_file(answers: Results, tmp_path: Path) -> None:
     out = tmp_path / "found.csv"
     result = run("search", "e.parquet", "--text", "x", "--out", out)
     assert result.exit_code == 0
@@ -344,7 +373,7 @@ def test_search_into_a_table_file(answers: list[Entry], tmp_path: Path) -> None:
 
 
 def test_a_search_that_finds_nothing_prints_only_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(galaxalign, "search", lambda **arguments: [])
+    monkeypatch.setattr(galaxalign, "search", lambda **arguments: found())
     assert run("search", "e.parquet", "--id", "a").stdout == "rank  id_str  score\n"
     assert run("search", "e.parquet", "--id", "a", "--format", "json").stdout == "[]\n"
 
@@ -506,9 +535,12 @@ def test_a_closed_pipe_is_no_error() -> None:
     code = """
 import galaxalign
 from galaxalign import cli
-from galaxalign.analysis.search import Entry
+from galaxalign.gallery.query import Part, Query
+from galaxalign.gallery.results import Result, Results
 
-galaxalign.search = lambda **arguments: [Entry(n, str(n), 0.5) for n in range(1, 200_000)]
+query = Query(parts=[Part(kind="text", value="x")])
+entries = tuple(Result(n, str(n), 0.5, (0.5,)) for n in range(1, 200_000))
+galaxalign.search = lambda **arguments: Results(entries, query)
 cli.app(["search", "e.parquet", "--id", "a"], prog_name="galaxalign")
 """
     with subprocess.Popen(

@@ -22,10 +22,11 @@ from galaxalign.data.tables import read_table, write_table
 from galaxalign.data_verbs import prepare
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.errors import InputError
+from galaxalign.searching import search
 from galaxalign.splitting import split
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.run import train
-from galaxalign.verbs import classify, embed, evaluate, project, search
+from galaxalign.verbs import classify, embed, evaluate, project
 from galaxalign.vote_fitting import fit_votes
 from galaxalign.votes import read_votes
 

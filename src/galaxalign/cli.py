@@ -29,7 +29,7 @@ class _Polite(TyperGroup):
             _say(f"Error: {' '.join(str(error).split())}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data", "benchmark")
+            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data", "benchmark", "index")
             _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
             raise typer.Exit(130) from None
         except BrokenPipeError:
@@ -423,8 +423,26 @@ def fit_votes(
 
 
 @app.command()
-def search(
+def index(
     embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="File made by galaxalign embed.")],
+    *,
+    out: Annotated[str, typer.Option("--out", help="Folder of the index, or s3://...; one that is there is added to.")],
+    exact_below: Annotated[
+        int, typer.Option("--exact-below", help="Up to so many galaxies are compared one by one.")
+    ] = 200_000,
+    quiet: Quiet = False,
+) -> None:
+    """Put embeddings where millions can be searched and filtered; run again after a stop, it continues."""
+    path = galaxalign.index(embeddings=embeddings, out=out, exact_below=exact_below, quiet=quiet)
+    print(f"The index is {path}.")
+    _try_next(["galaxalign", "search", str(path), "--text", "a barred spiral galaxy"])
+
+
+@app.command()
+def search(
+    embeddings: Annotated[
+        str, typer.Argument(metavar="EMBEDDINGS|INDEX", help="Made by galaxalign embed or galaxalign index.")
+    ],
     *,
     text: Annotated[list[str] | None, typer.Option("--text", help="What it looks like, in words.")] = None,
     not_: Annotated[list[str] | None, typer.Option("--not", help="What it should not look like.")] = None,
@@ -433,6 +451,20 @@ def search(
         list[str] | None, typer.Option("--symbol", help="A class of the taxonomy, or a drawing (SVG, PNG).")
     ] = None,
     id_: Annotated[list[str] | None, typer.Option("--id", help="A galaxy of the file.")] = None,
+    query: Annotated[
+        Path | None, typer.Option("--query", metavar="FILE.json", help="A whole query instead; see docs/search.md.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="SQL", help='Only such galaxies: "redshift < 0.1".')
+    ] = None,
+    cone: Annotated[
+        str | None, typer.Option("--cone", metavar="RA,DEC,RADIUS", help="Only within a circle, degrees.")
+    ] = None,
+    moc: Annotated[str | None, typer.Option("--moc", help="Only within a part of the sky: a MOC file.")] = None,
+    floor: Annotated[float | None, typer.Option("--floor", help="Leave out what scores less.")] = None,
+    collapse: Annotated[
+        bool, typer.Option("--collapse/--no-collapse", help="Show several entries of one galaxy as one.")
+    ] = True,
     model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many galaxies.")] = 20,
     form: Annotated[console.Format, typer.Option("--format", help="How to print them.")] = "table",
@@ -440,28 +472,34 @@ def search(
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find galaxies by words, pictures, drawings or ids; each of these can be repeated and combined."""
+    """Find galaxies by words, pictures, drawings or ids: each can be repeated, weighted ("a bar^0.5") and combined."""
     if out is not None:
         from galaxalign.data.catalog import check_output
 
         check_output(out)
-    entries = galaxalign.search(
+    results = galaxalign.search(
         embeddings=embeddings,
         text=tuple(text or ()),
         not_=tuple(not_ or ()),
         image=tuple(image or ()),
         symbol=tuple(symbol or ()),
         id=tuple(id_ or ()),
+        query=query,
+        where=where,
+        cone=cone,
+        moc=moc,
+        floor=floor,
+        collapse=collapse,
         model=model,
         k=k,
         device=device,
         quiet=quiet,
     )
     if out is None:
-        console.print_entries(entries, form)
+        console.print_results(results, form)
     else:
-        console.write_entries(entries, out)
-        print(f"The {len(entries)} galaxies are in {out}.")
+        console.write_results(results, out)
+        print(f"The {len(results)} galaxies are in {out}.")
 
 
 @app.command()
@@ -630,6 +668,53 @@ def audit(
     if found.leaks:
         raise InputError(found.verdict)
     print(found.verdict)
+
+
+@app.command()
+def serve(
+    embeddings: Annotated[
+        Path, typer.Argument(metavar="EMBEDDINGS|INDEX", help="Made by galaxalign embed or galaxalign index.")
+    ],
+    *,
+    model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", help="Table made by galaxalign project; or tsne, umap, pca.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV that keeps the labels given in the page.")
+    ] = None,
+    label_names: Annotated[
+        list[str] | None, typer.Option("--label", help="What galaxies can be labelled as; the classes by default.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than this machine want a token.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option("--port", help="0 for a free one.")] = 8765,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="GALAXALIGN_TOKEN", help="What a visitor must show.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="Another name of this server, such as that of a proxy.")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Explore galaxies in a browser: map, pictures, table, search, labels; and a REST API."""
+    galaxalign.serve(
+        embeddings=embeddings,
+        model=model,
+        map=map_,
+        labels=labels,
+        label_names=tuple(label_names or ()),
+        host=host,
+        port=port,
+        token=token,
+        names=tuple(names or ()),
+        open_browser=open_browser,
+        device=device,
+        quiet=quiet,
+    )
 
 
 @app.command()

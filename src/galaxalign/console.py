@@ -7,26 +7,26 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-    from galaxalign.analysis.search import Entry
     from galaxalign.data.splits import Split
+    from galaxalign.gallery.results import Results
 
 __all__ = [
     "Format",
     "print_audit",
     "print_counts",
-    "print_entries",
     "print_metrics",
     "print_predictions",
+    "print_results",
     "print_split",
     "print_table",
-    "write_entries",
+    "write_results",
 ]
 
 Format = Literal["table", "csv", "json"]
@@ -76,30 +76,49 @@ def print_table(columns: Mapping[str, Literal["left", "right"]], rows: Sequence[
         print("  ".join(cells).rstrip())
 
 
-def print_entries(entries: Sequence[Entry], form: Format) -> None:
-    """Print the answers of a search: rank, id_str and score."""
-    rows = [(entry.rank, entry.id_str, round(entry.score, 6)) for entry in entries]
-    header = ("rank", "id_str", "score")
+def print_results(results: Results, form: Format) -> None:
+    """Print the answers of a search: rank, id_str, score, and what else is known of them."""
+    rows = _shown(results).to_pylist()
+    header = list(_shown(results).column_names)
+    for row in rows:
+        row.update({name: round(value, 6) for name, value in row.items() if isinstance(value, float)})
     if form == "json":
-        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2))
+        print(json.dumps(rows, indent=2))
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(header)
+        writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
+        writer.writeheader()
         writer.writerows(rows)
     else:
-        print_table(
-            {"rank": "right", "id_str": "left", "score": "right"},
-            [(str(rank), identity, f"{score:.4f}") for rank, identity, score in rows],
-        )
+        sides: dict[str, Literal["left", "right"]] = {
+            name: "left" if name in ("id_str", "duplicates") else "right" for name in header
+        }
+        print_table(sides, [[_cell(name, value) for name, value in row.items()] for row in rows])
 
 
-def write_entries(entries: Sequence[Entry], path: Path) -> None:
+def write_results(results: Results, path: Path) -> None:
     """Write the answers of a search as a table; raises InputError if it cannot be written there."""
-    import pandas as pd
-
     from galaxalign.data.catalog import write_table
 
-    write_table(pd.DataFrame(map(asdict, entries), columns=["rank", "id_str", "score"]), path)
+    write_table(_shown(results).to_pandas(), path)
+
+
+def _shown(results: Results) -> pa.Table:
+    """Return the columns that say something: no positions that nobody knows, no reasons of a single part."""
+    table = results.to_table()
+    silent = [
+        name
+        for name in table.column_names
+        if name not in ("rank", "id_str", "score") and not any(table.column(name).to_pylist())
+    ]
+    single = ["why_1"] if len(results.query.parts) == 1 else []
+    return table.drop_columns([*silent, *(name for name in single if name not in silent)])
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    digits = {"ra": 5, "dec": 5, "precision": 2}.get(name, 4)
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:

@@ -6,26 +6,26 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from galaxalign import __version__
-from galaxalign.analysis.search import Entry
 from galaxalign.data.catalog import Catalog, check_output, read_catalog, write_table
 from galaxalign.data.splits import read_split
 from galaxalign.data.tables import write_json
 from galaxalign.errors import InputError
 from galaxalign.grammar import with_article
 from galaxalign.report import RunFiles, next_steps, write_report
+from galaxalign.searching import search
 from galaxalign.simulate import simulate
 from galaxalign.splitting import split
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.recipe import load_recipe
 from galaxalign.training.run import train
-from galaxalign.verbs import classify, embed, evaluate, project, search
+from galaxalign.verbs import classify, embed, evaluate, project
 
 __all__ = ["demo"]
 
@@ -213,8 +213,11 @@ def _ask(run: RunFiles, taxonomy: Taxonomy, seed: int) -> list[dict[str, Any]]:
             ("words", words, {"text": words}),
             ("symbol", wanted.name, {"symbol": wanted.name}),
         ):
-            entries: list[Entry] = search(embeddings=run.embeddings, model=run.model, k=_ANSWERS, quiet=True, **asked)
-            answers = [asdict(entry) | {"label": known[entry.id_str]} for entry in entries]
+            entries = search(embeddings=run.embeddings, model=run.model, k=_ANSWERS, quiet=True, **asked)
+            answers = [
+                {"rank": entry.rank, "id_str": entry.id_str, "score": entry.score, "label": known[entry.id_str]}
+                for entry in entries
+            ]
             found.append({"kind": kind, "query": query, "class": wanted.name, "answers": answers})
     return found
 

@@ -1,4 +1,4 @@
-"""What people do with a trained model: classify, evaluate, embed, search, project."""
+"""What people do with a trained model: classify, evaluate, embed, project."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from typing import Any, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from galaxalign.analysis.classifiers import ClassifierChoice, zero_shot
 from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
-from galaxalign.analysis.encode import encode_array, encode_catalog, prompt_prototypes
+from galaxalign.analysis.encode import encode_catalog, prompt_prototypes
 from galaxalign.analysis.projection import map_figure
 from galaxalign.analysis.projection import project as project_vectors
-from galaxalign.analysis.search import Entry, search_vectors
 from galaxalign.analysis.vote_head import VoteHead, vote_columns, zero_shot_votes
 from galaxalign.benchmark.metrics import evaluate_predictions
 from galaxalign.data.catalog import TABLE_SUFFIXES, Catalog, check_output, read_catalog, write_table
 from galaxalign.data.doubts import positions_unused
-from galaxalign.data.images import prepare
-from galaxalign.data.locations import locate, located, resolved
+from galaxalign.data.locations import resolved
 from galaxalign.data.pictures import check_store
-from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.data.scan import scan_catalog
 from galaxalign.data.sky import SAME_OBJECT
 from galaxalign.data.splits import read_split
@@ -34,19 +32,20 @@ from galaxalign.encoders.folder import BOX, Model, load_model, model_folder, mod
 from galaxalign.encoders.load import default_device
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
-from galaxalign.symbols import load_drawing, symbol_sheet
+from galaxalign.symbols import symbol_sheet
 from galaxalign.taxonomy import Taxonomy, load_taxonomy
 from galaxalign.training.seen import read_trained_on, seen_rows
 from galaxalign.training.sources import catalog_labels
 
-__all__ = ["classify", "embed", "evaluate", "project", "search", "symbols"]
+__all__ = ["classify", "embed", "evaluate", "project", "symbols"]
 
 # A look-up for the same column in every verb: {"id_str": "objid"}, new name first.
 Columns = Mapping[str, str] | None
 
 GALAXY_LITE = BOX[0]
 
-_CARRIED = ("label", "ra", "dec")
+# Ours, or what would mean something else beside a vector.
+_NOT_CARRIED = ("id_str", "file_loc", "embedding", "status", "image_path")
 
 
 @overload
@@ -249,14 +248,15 @@ def embed(
     catalog : path
     model : path
     out : path
-        .parquet; columns `id_str`, `embedding`, `status`, and `label`, `image_path`, `ra`, `dec` where known.
+        .parquet; columns `id_str`, `embedding`, `status`, `image_path`, and those of the catalogue with one value in
+        each row.
     columns : mapping, optional
         What columns of the catalogue are to be called, new name first: {"id_str": "objid"}.
     device : str, optional
     quiet : bool
     """
     check_output(out, suffixes=(".parquet",))
-    source = scan_catalog(catalog, columns=columns, quiet=quiet)
+    source = scan_catalog(catalog, columns=columns, keep=None, quiet=quiet)
     _note_doubts(source.source, source.doubts, quiet)
     loaded = _loaded(model, source.store, device)
     about = _origin(loaded, loaded.taxonomy, loaded.classifier) | {"catalog_fingerprint": source.fingerprint}
@@ -267,8 +267,7 @@ def embed(
     ):
         for piece in source.pieces():
             ids, paths = piece.ids, piece.paths()
-            carried = {name: piece.table[name].to_numpy() for name in _CARRIED if name in piece.table}
-            carried["image_path"] = np.array([resolved(path) for path in paths], dtype=object)
+            carried = _carried(piece.table) | {"image_path": pa.array([str(resolved(path)) for path in paths])}
             for rows, vectors, statuses in encode_catalog(loaded.encoder, piece, mirror=mirror):
                 writer.write(ids[rows], vectors, statuses, {name: values[rows] for name, values in carried.items()})
                 failed += sum(status != "ok" for status in statuses)
@@ -276,70 +275,6 @@ def embed(
     if failed:
         note(f"{failed} of {len(source)} images could not be read; column status says why", quiet=quiet)
     return Path(out)
-
-
-def search(
-    *,
-    embeddings: str | Path,
-    text: str | Sequence[str] = (),
-    not_: str | Sequence[str] = (),
-    image: str | Path | Sequence[str | Path] = (),
-    symbol: str | Sequence[str] = (),
-    id: str | Sequence[str] = (),
-    model: str | Path | None = None,
-    k: int = 20,
-    device: str | None = None,
-    quiet: bool = False,
-) -> list[Entry]:
-    """Return the galaxies that fit words, pictures, symbols and known galaxies best, by exact comparison.
-
-    Parameters
-    ----------
-    embeddings : path
-        File written by `embed`.
-    text, not_ : str or sequence of str
-        Sentences that the galaxies should and should not fit.
-    image : path or sequence of path
-        Pictures to find more of.
-    symbol : str or sequence of str
-        Names of classes of the model's taxonomy, or drawing files (SVG, PNG, JPEG).
-    id : str or sequence of str
-        Ids of galaxies in the file to find more of; they are not among the answers.
-    model : path, optional
-        By default the one that made the embeddings; needed for words, pictures and symbols only.
-    k : int
-    device : str, optional
-    quiet : bool
-
-    Raises
-    ------
-    InputError
-        An empty query, an unknown id, or a model other than the one that made the embeddings.
-    """
-    if k < 1:
-        raise InputError(f"-k is {k}; ask for at least one galaxy")
-    gallery = Embeddings.read(embeddings)
-    texts, unwanted, ids = _several(text), _several(not_), _several(id)
-    images, symbols = _several(image), _several(symbol)
-    if not (texts or unwanted or ids or images or symbols):
-        raise InputError("the query is empty; give --text, --image, --symbol, --id or --not")
-    if any(not sentence.strip() for sentence in (*texts, *unwanted)):
-        raise InputError("the query is empty: a sentence has no words; leave it out or write what to look for")
-    parts = [gallery.vector(identity) for identity in ids]
-    if texts or unwanted or images or symbols:
-        loaded = _model_of(gallery, model, device)
-        encoder, mirror = loaded.encoder, not loaded.taxonomy.handed
-        for path in images:
-            location = located(Path(), str(path))
-            if "{band}" not in str(path) and not (found := locate(location)).remote and not Path(found.file).is_file():
-                raise InputError(f"there is no image {path} to search with; check the path")
-            picture = prepare(location, encoder.preprocessing)
-            parts.append(encode_array(encoder, picture[None], mirror=mirror)[0])
-        parts += [_symbol_vector(loaded, name) for name in symbols]
-        if texts or unwanted:
-            parts += list(encoder.encode_texts([*texts, *unwanted]).cpu().numpy())
-    weights = [1.0] * (len(parts) - len(unwanted)) + [-1.0] * len(unwanted)
-    return search_vectors(gallery, np.stack(parts), weights, k=k, exclude_ids=ids)
 
 
 def project(
@@ -396,6 +331,12 @@ def symbols(*, taxonomy: str | Path, out: str | Path) -> Path:
     return symbol_sheet(scheme, out)
 
 
+def _carried(table: pd.DataFrame) -> dict[str, pa.Array]:
+    """Return the columns of a catalogue that travel with its embeddings, missing values as null."""
+    columns = {str(name): pa.Array.from_pandas(table[name]) for name in table.columns if name not in _NOT_CARRIED}
+    return {name: values for name, values in columns.items() if not pa.types.is_nested(values.type)}
+
+
 def _loaded(model: str | Path, store: Path | None, device: str | None) -> Model:
     """Load a model; before that takes its time, InputError where the catalogue is a store that does not fit it."""
     saved = saved_preprocessing(model_folder(model))
@@ -408,10 +349,6 @@ def _note_doubts(source: str, doubts: Sequence[str], quiet: bool) -> None:
     """Say what is wrong with positions; they are only carried along here, so it is no error."""
     for doubt in doubts:
         note(f"{source}: {doubt}", quiet=quiet)
-
-
-def _several(value: Any) -> list[Any]:
-    return [value] if isinstance(value, str | Path) else list(value)
 
 
 def _classifier(model: Model, taxonomy: str | Path | None) -> tuple[Taxonomy, ClassifierChoice]:
@@ -500,46 +437,3 @@ def _origin(model: Model, taxonomy: Taxonomy, classifier: ClassifierChoice) -> d
         "preprocessing": json.dumps(model.encoder.preprocessing.to_dict()),
         "classifier": classifier.name,
     }
-
-
-def _model_of(gallery: Embeddings, model: str | Path | None, device: str | None) -> Model:
-    """Return the model that made the embeddings; InputError if it is another or cannot be found."""
-    named = str(model) if model is not None else str(gallery.metadata.get("model", ""))
-    if not named:
-        raise InputError("the embeddings do not say which model made them; name it with --model")
-    loaded = load_model(named, device=default_device(device))
-    if "preprocessing" in gallery.metadata:
-        then = Preprocessing.from_dict(json.loads(str(gallery.metadata["preprocessing"])))
-        then.require(
-            loaded.encoder.preprocessing,
-            owner="the embeddings file",
-            advice=f"embed the catalogue again with {named}, or name the model that made it",
-        )
-    made_by = gallery.metadata.get("fingerprint")
-    if made_by != loaded.encoder.fingerprint:
-        raise InputError(
-            f"the embeddings were made by a model with fingerprint {made_by}, {named} has "
-            f"{loaded.encoder.fingerprint}; embed the catalogue again or name the other model"
-        )
-    return loaded
-
-
-def _symbol_vector(model: Model, name: str) -> np.ndarray:
-    """Return the unit vector of a class's symbol or of a drawing file."""
-    encoder = model.encoder
-    if model.symbols is None:
-        raise InputError(f"{model.folder} was trained without symbols; train it with the galaxalign recipe first")
-    size = encoder.preprocessing.size
-    if Path(name).suffix.lower() in (".svg", ".png", ".jpg", ".jpeg"):
-        return encoder.encode_symbols(load_drawing(name, size=size)[None]).cpu().numpy()[0]
-    for task in (model.task(), *model.also.values()):
-        assert task is not None
-        if task.symbols is not None and name in task.taxonomy.class_names:
-            return task.symbols[task.taxonomy.class_names.index(name)]
-    # Other spellings, and what to say of a name that is none.
-    index = model.taxonomy.index(name)
-    if index is None:
-        raise InputError(
-            f"{model.taxonomy.name} ignores the label {name!r}; choose {', '.join(model.taxonomy.class_names)}"
-        )
-    return np.asarray(model.symbols[index])

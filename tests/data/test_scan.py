@@ -120,3 +120,16 @@ def test_folders_of_images_come_in_pieces_too(tmp_path: Path) -> None:
     assert [piece.ids for piece in scanned.pieces(2)] == [["a", "b"], ["c", "d"], ["e"]]
     with pytest.raises(InputError, match="no catalogue at"):
         scan_catalog(tmp_path / "none.csv")
+
+
+def test_with_every_column_those_of_a_csv_are_numbers_where_all_cells_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(scan, "PIECE", 2)
+    rows = ["1,a.png,3,1,x,true,", "2,b.png,4,2,1,false,", "3,c.png,,2.5,2,,", "4,d.png,5,NA,NA,true,--"]
+    (tmp_path / "t.csv").write_text("id_str,file_loc,votes,z,name,seen,empty\n" + "\n".join(rows))
+    for size in (1, 2, 10):
+        pieces = [piece.table for piece in scan_catalog(tmp_path / "t.csv", keep=None).pieces(size)]
+        assert {str(p["votes"].dtype) for p in pieces} <= {"int64", "Int64"}
+        assert {p["z"].dtype.kind for p in pieces} == {"f"}
+        assert [cell for p in pieces for cell in p["name"]] == ["x", "1", "2", None]
+        assert np.isnan([cell for p in pieces for cell in p["empty"]]).all()
+        np.testing.assert_array_equal([cell for p in pieces for cell in p["z"]], [1, 2, 2.5, np.nan])

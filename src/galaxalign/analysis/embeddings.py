@@ -24,7 +24,7 @@ from galaxalign.data.votable import parquet_metadata
 from galaxalign.data.writer import described
 from galaxalign.errors import InputError
 
-__all__ = ["EmbeddingWriter", "Embeddings"]
+__all__ = ["EmbeddingWriter", "Embeddings", "read_metadata"]
 
 _KEY = b"galaxalign"
 _FORMAT = 1
@@ -126,7 +126,7 @@ class Embeddings:
     @classmethod
     def _from_parquet(cls, file: pq.ParquetFile, source: Path) -> Embeddings:
         schema = file.schema_arrow
-        metadata = _metadata(schema, source)
+        metadata = read_metadata(schema, source)
         dimension = schema.field("embedding").type.list_size
         rows = file.metadata.num_rows
         vectors = np.zeros((rows, dimension), dtype=np.float32)
@@ -286,12 +286,16 @@ class EmbeddingWriter:
             "id_str": pa.array([str(value) for value in ids], pa.string()),
             "embedding": pa.FixedSizeListArray.from_arrays(flat, self._dimension, mask=pa.array(missing)),
             "status": pa.array(list(status), pa.string()),
-            **{name: pa.array(values) for name, values in columns.items() if name not in _OWN},
+            **{
+                name: values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+                for name, values in columns.items()
+                if name not in _OWN
+            },
         }
         return pa.table(data)
 
 
-def _metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:
+def read_metadata(schema: pa.Schema, source: Path) -> dict[str, Any]:
     """Return the JSON metadata of an embeddings file after checking that it is one."""
     absent = [name for name in _OWN if name not in schema.names]
     note = (schema.metadata or {}).get(_KEY)

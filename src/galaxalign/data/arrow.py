@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["MISSING", "to_frame", "typed", "units_of"]
+__all__ = ["MISSING", "CellKinds", "to_frame", "typed", "units_of"]
 
 MISSING = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--")
 """How tables that have no other way say that a value is missing."""
@@ -60,8 +60,7 @@ def typed(column: pd.Series) -> pd.Series:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    cells = pc.utf8_trim_whitespace(pa.array(column.to_numpy(dtype=object), pa.string(), from_pandas=True))
-    cells = pc.if_else(pc.is_in(cells, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), cells)
+    cells = _cells(column)
     if cells.null_count == len(cells):
         return pd.Series(np.full(len(cells), np.nan), index=column.index)
     for kind in (pa.int64(), pa.uint64(), pa.float64()):
@@ -74,3 +73,48 @@ def typed(column: pd.Series) -> pd.Series:
         return _series(pc.equal(words, "true")).set_axis(column.index)
     missing = np.asarray(cells.is_null())
     return column.astype(object).where(~missing, None)
+
+
+def _cells(column: pd.Series) -> Any:
+    """Return text without blanks around it, null where it says that a value is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.utf8_trim_whitespace(pa.array(column.to_numpy(dtype=object), pa.string(), from_pandas=True))
+    return pc.if_else(pc.is_in(cells, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), cells)
+
+
+class CellKinds:
+    """What columns of text hold (integers, floats, booleans or text) when they are seen a piece at a time.
+
+    A first piece of "1" and "2" tells nothing of a later "2.5": all pieces are looked at before any is converted.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, str] = {}
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Look at a piece."""
+        for name in table.columns:
+            if _cells(table[name]).null_count < len(table):
+                kind = typed(table[name]).dtype.kind
+                before = self._kinds.get(name, kind)
+                numbers = kind in "iuf" and before in "iuf"
+                self._kinds[name] = kind if kind == before else max(kind, before, key="iuf".find) if numbers else "O"
+
+    def convert(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a piece with each column as what it holds in all of the pieces."""
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kinds = {"i": pa.int64(), "u": pa.uint64(), "f": pa.float64()}
+        columns = {}
+        for name in table.columns:
+            cells, kind = _cells(table[name]), self._kinds.get(name, "f")
+            if kind == "b":
+                cells = pc.equal(pc.utf8_lower(cells), "true")
+            elif kind in kinds:
+                cells = cells.cast(kinds[kind])
+            columns[name] = _series(cells).set_axis(table.index)
+        return pd.DataFrame(columns, index=table.index)

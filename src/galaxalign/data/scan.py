@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxalign.data.arrow import CellKinds
 from galaxalign.data.catalog import (
     Catalog,
     beside,
@@ -70,7 +71,7 @@ def scan_catalog(
     *,
     require: Sequence[str] = ("id_str", "file_loc"),
     columns: Mapping[str, str] | None = None,
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | None = (),
     quiet: bool = False,
 ) -> CatalogScan:
     """Look through a catalogue without holding it: the checks, errors and notes are those of `read_catalog`.
@@ -83,9 +84,9 @@ def scan_catalog(
         Columns that must be there.
     columns : mapping, optional
         New name: name in the file.
-    keep : sequence of str
+    keep : sequence of str, optional
         Columns to have in the pieces beside ids, images, labels, positions and pixel scales, where the file has
-        them. Those of a CSV file come as text.
+        them; those of a CSV file come as text. None: every column, those of a CSV file as numbers where all cells are.
     quiet : bool
 
     Returns
@@ -115,9 +116,11 @@ def scan_catalog(
         return CatalogScan(len(whole), whole.source, whole.fingerprint, pieces, whole.store, doubts)
     where = str(path)
     file, names = catalog_file(path, columns=columns, require=require, quiet=quiet)
-    wanted = [name for name in dict.fromkeys((*_COLUMNS, *keep)) if name in names]
+    wanted = [name for name in dict.fromkeys((*_COLUMNS, *(names if keep is None else keep))) if name in names]
     units = {name: file.units.get(names[name], "") for name in wanted}
     text = [names[name] for name in ("id_str", "file_loc", "label") if name in names]
+    further = [name for name in wanted if name not in _COLUMNS] if keep is None and file.kind.startswith(".csv") else []
+    kinds = CellKinds()
 
     def tables(size: int) -> Iterator[pd.DataFrame]:
         first = 0
@@ -131,6 +134,7 @@ def scan_catalog(
         for table in tables(PIECE):
             fingerprint.add(table)
             seen.add(plain_strings(table["id_str"]))
+            kinds.add(table[further])
             rows += len(table)
             if {"ra", "dec"} <= set(table):
                 look.add(table["ra"], table["dec"])
@@ -144,7 +148,10 @@ def scan_catalog(
         rows,
         short,
         digest,
-        lambda size: (Catalog(table, file.path.parent, short, digest) for table in tables(size)),
+        lambda size: (
+            Catalog(table.assign(**kinds.convert(table[further])), file.path.parent, short, digest)
+            for table in tables(size)
+        ),
         doubts=(*half_lacking(names), *look.impossible(), *look.hours()),
     )
 

@@ -1,0 +1,337 @@
+"""A gallery on disk or in an object store: a LanceDB database that `galaxalign.index` made."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from galaxalign.analysis.search import contributions, moments, similarities
+from galaxalign.errors import InputError
+from galaxalign.gallery.filters import check_where, in_moc, read_moc
+from galaxalign.gallery.memory import Candidates, MemoryRows, Sieve, unknown_columns
+from galaxalign.gallery.query import Cone
+
+if TYPE_CHECKING:
+    from mocpy import MOC
+
+__all__ = [
+    "ABOUT",
+    "EXACT_BELOW",
+    "FORMAT",
+    "GALAXIES",
+    "HEALPIX",
+    "HEALPIX_ORDER",
+    "SAMPLE",
+    "DiskRows",
+    "connect",
+    "is_index",
+    "read_about",
+    "table_names",
+]
+
+GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"
+"""The tables of an index: all galaxies; a fixed random sample of them; one row of JSON about the whole."""
+
+FORMAT = 1
+EXACT_BELOW = 200_000
+"""Up to so many galaxies are compared one by one."""
+
+HEALPIX, HEALPIX_ORDER = "healpix_29", 29
+"""Column of the nested HEALPix cell of each position: at this order a cell is 0.4 milliarcsec wide."""
+
+_RANGES = 300  # pieces of the sky in one condition
+_PROBES, _REFINE = 40, 20
+_IDS = 500  # ids in one condition
+
+
+def connect(path: str | Path) -> Any:
+    """Return the LanceDB database at a path or address; InputError where the library is missing."""
+    # What it says of every new table is no news to users; set before the first import, which reads it.
+    os.environ.setdefault("LANCE_LOG", "error")
+    try:
+        import lancedb
+    except ImportError:
+        raise InputError("an index needs LanceDB; pip install 'galaxalign[explore]'") from None
+    return lancedb.connect(str(path))
+
+
+def table_names(database: Any) -> list[str]:
+    """Return the tables that are there."""
+    return list(database.list_tables().tables)
+
+
+def is_index(path: str | Path) -> bool:
+    """Tell whether a path is that of a folder that holds an index, or an address of an object store."""
+    return "://" in str(path) or (Path(path) / f"{ABOUT}.lance").is_dir()
+
+
+def read_about(database: Any, path: str | Path) -> dict[str, Any]:
+    """Return what an index says of itself.
+
+    Raises
+    ------
+    InputError
+        It is none, or of another format.
+    """
+    if ABOUT not in table_names(database):
+        raise InputError(f"there is no index at {path}; make one with galaxalign index EMBEDDINGS --out {path}")
+    about: dict[str, Any] = json.loads(database.open_table(ABOUT).to_arrow().column("json")[0].as_py())
+    if about.get("format") != FORMAT:
+        raise InputError(f"{path} has index format {about.get('format')}, this version reads {FORMAT}; index again")
+    return about
+
+
+class DiskRows:
+    """The rows of an index that is too large to compare every galaxy: candidates by its vector index, then exact.
+
+    Parameters
+    ----------
+    path : path
+        Folder, or address of an object store.
+
+    Raises
+    ------
+    InputError
+        There is no index, or it is not finished.
+    """
+
+    exact = False
+
+    def __init__(self, path: str | Path) -> None:
+        self._database = connect(path)
+        about = read_about(self._database, path)
+        if about["building"]:
+            raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
+        self._galaxies = self._database.open_table(GALAXIES)
+        self.metadata: dict[str, Any] = about["metadata"]
+        self._count = int(about["rows"])
+        self._sample: tuple[pa.Table, NDArray[np.float32]] | None = None
+        schema = self._galaxies.schema
+        self.dimension = int(schema.field("embedding").type.list_size)
+        self.columns = {entry.name: str(entry.type) for entry in schema if entry.name not in ("embedding", HEALPIX)}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def in_memory(self) -> MemoryRows:
+        """Return all rows in memory."""
+        table = self._galaxies.to_arrow()
+        return MemoryRows(table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata)
+
+    def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Return rows in the order of the ids; InputError for an id or a column that is not there."""
+        wanted = self._known(columns)
+        found = self._of_ids(ids, list(dict.fromkeys(["id_str", *wanted])))
+        return found.select(wanted)
+
+    def table(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        order: str | None = None,
+    ) -> pa.Table:
+        """Return rows that fulfil a condition; see `Gallery.table`."""
+        wanted = self._known(columns)
+        if order is None:
+            return self._filtered(where, wanted, len(self) if limit is None else limit, offset)
+        name = order.removeprefix("-")
+        unknown_columns([name], self.columns)
+        # Only the row numbers of what fulfils the condition are sorted, so a wide table need not fit in memory.
+        keys = self._filtered(where, [name], len(self), 0, numbered=True)
+        side = "descending" if order.startswith("-") else "ascending"
+        places = pc.sort_indices(keys, sort_keys=[(name, side)])
+        chosen = keys.column("_rowid").take(places)[offset : None if limit is None else offset + limit].to_pylist()
+        if not chosen:
+            return self._filtered("1 = 0", wanted, 1, 0)
+        found = self._galaxies.take_row_ids(chosen).select(wanted).with_row_id().to_arrow()
+        place_of = {row: place for place, row in enumerate(found.column("_rowid").to_pylist())}
+        return found.take(pa.array([place_of[row] for row in chosen])).select(wanted)
+
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors (len(ids), D), float32; InputError as `MemoryRows.vectors`."""
+        found = self._of_ids(ids, ["id_str", "status", "embedding"])
+        for identity, reason in zip(ids, found.column("status").to_pylist(), strict=True):
+            if reason != "ok":
+                raise InputError(f"galaxy {identity} has no embedding ({reason}); search with another galaxy")
+        return _matrix(found.column("embedding"))
+
+    def best(
+        self, parts: NDArray[np.float32], weights: NDArray[np.float64], n: int, sieve: Sieve | None = None
+    ) -> Candidates:
+        """Return the galaxies with the highest score among those let through, nearly always the n best.
+
+        Each part with a positive weight brings its nearest galaxies; among all of these the scores are exact. See
+        `MemoryRows.best` for the parameters.
+        """
+        sieve = sieve or Sieve()
+        condition, moc = self._condition(sieve)
+        excluded = set(sieve.excluded)
+        several = len(parts) > 1
+        # The best of a sum need not be among the very best of any part.
+        asked = (max(2000, 20 * n) if several else n) + len(excluded)
+        fetched = 4 * asked if moc is not None else asked
+        places = [name for name in ("ra", "dec") if name in self.columns]
+        tables, all_found = [], True
+        for part in parts[weights > 0]:
+            query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
+            query = query.nprobes(_PROBES).refine_factor(max(1, min(_REFINE, 2000 // fetched)))
+            if condition:
+                query = query.where(condition, prefilter=True)
+            found = _answer(
+                query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched), sieve.where, self.columns
+            )
+            all_found = all_found and len(found) < fetched
+            tables.append(found.drop_columns(["_distance"]))
+        table = _unique(pa.concat_tables(tables))
+        ra, dec = (_numbers(table, name) for name in ("ra", "dec"))
+        keep = ~np.isin(table.column("id_str").to_numpy(zero_copy_only=False), list(excluded))
+        if moc is not None:
+            keep &= in_moc(ra, dec, moc)
+        vectors = _matrix(table.column("embedding"))
+        cosines = similarities(vectors, np.arange(len(vectors)), parts)
+        sample = self.sample(len(self))[1]
+        mean, spread = moments(similarities(sample, np.arange(len(sample)), parts))
+        scores = contributions(cosines, weights, mean, spread).sum(axis=1)
+        kept = np.flatnonzero(keep)
+        chosen = kept[np.argsort(-scores[kept], kind="stable")][:n]
+        return Candidates(
+            table.column("id_str").take(pa.array(chosen)).to_pylist(),
+            cosines[chosen], ra[chosen], dec[chosen], vectors[chosen], mean, spread,
+            all_found and n >= len(kept),
+        )  # fmt: skip
+
+    def sample(self, n: int, columns: Sequence[str] = ()) -> tuple[pa.Table, NDArray[np.float32]]:
+        """Return the columns and vectors of at most n galaxies of the sample that the index keeps."""
+        if self._sample is None:
+            table = self._database.open_table(SAMPLE).to_arrow()
+            self._sample = table.drop_columns(_hidden(table)), _matrix(table.column("embedding"))
+        table, vectors = self._sample
+        return (table.select(list(columns)) if columns else table).slice(0, n), vectors[:n]
+
+    def _condition(self, sieve: Sieve) -> tuple[str, MOC | None]:
+        """Return the condition of a query in SQL, and the MOC where the condition lets too much through."""
+        found, left = ["status = 'ok'"] if not sieve.where else [], None
+        if sieve.where is not None:
+            check_where(sieve.where)
+            found.append(f"({sieve.where})")
+        if sieve.cone is not None or sieve.moc is not None:
+            from mocpy import MOC
+
+            if "ra" not in self.columns or "dec" not in self.columns:
+                raise InputError("the gallery has no positions (ra, dec), so no part of the sky can be chosen")
+            if sieve.cone is not None:
+                import astropy.units as u
+
+                cone = sieve.cone
+                depth = int(np.clip(np.log2(180 / cone.radius), 0, 20))
+                cover = MOC.from_cone(
+                    lon=cone.ra * u.deg, lat=cone.dec * u.deg, radius=cone.radius * u.deg, max_depth=depth
+                )
+                found += [_in_ranges(cover)[0], _in_cone(cone)]
+            if sieve.moc is not None:
+                moc = read_moc(sieve.moc, files=sieve.files)
+                condition, exact = _in_ranges(moc)
+                found.append(condition)
+                left = None if exact else moc
+        return " AND ".join(found), left
+
+    def _filtered(
+        self, where: str | None, columns: Sequence[str], limit: int, offset: int, *, numbered: bool = False
+    ) -> pa.Table:
+        query = self._galaxies.search().select(list(columns)).offset(offset).limit(limit)
+        if where is not None:
+            check_where(where)
+            query = query.where(where)
+        found = _answer(query.with_row_id() if numbered else query, where, self.columns)
+        return found if numbered else found.select(list(columns))
+
+    def _of_ids(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        tables = []
+        for start in range(0, len(ids), _IDS):
+            quoted = ", ".join("'" + identity.replace("'", "''") + "'" for identity in ids[start : start + _IDS])
+            query = self._galaxies.search().where(f"id_str IN ({quoted})").select(list(columns))
+            tables.append(query.limit(2 * _IDS).to_arrow())
+        table = pa.concat_tables(tables) if tables else self._filtered("1 = 0", columns, 1, 0)
+        place_of = {identity: place for place, identity in enumerate(table.column("id_str").to_pylist())}
+        for identity in ids:
+            if identity not in place_of:
+                raise InputError(f"no galaxy has the id {identity!r}; give an id of the index")
+        return table.take(pa.array([place_of[identity] for identity in ids], pa.int64()))
+
+    def _known(self, columns: Sequence[str] | None) -> list[str]:
+        if columns is None:
+            return list(self.columns)
+        unknown_columns(columns, self.columns)
+        return list(columns)
+
+
+def _answer(query: Any, where: str | None, columns: Sequence[str] | dict[str, str]) -> pa.Table:
+    """Return the rows of a query; InputError where its condition cannot be answered."""
+    try:
+        return query.to_arrow()
+    except (ValueError, RuntimeError, OSError) as error:
+        if where is None:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"the condition {where!r} cannot be answered ({reason}); the columns are {', '.join(columns)}"
+        ) from None
+
+
+def _in_ranges(moc: MOC) -> tuple[str, bool]:
+    """Return a condition on the HEALPix column, and whether it lets nothing else through."""
+    exact = True
+    while len(ranges := moc.to_depth29_ranges) > _RANGES and moc.max_order > 0:
+        moc, exact = moc.degrade_to_order(moc.max_order - 1), False
+    if not len(ranges):
+        return "1 = 0", True
+    return f"({' OR '.join(f'({HEALPIX} >= {low} AND {HEALPIX} < {high})' for low, high in ranges)})", exact
+
+
+def _in_cone(cone: Cone) -> str:
+    """Return the haversine formula of `filters.in_cone` as a condition."""
+    limit = float(np.sin(np.radians(cone.radius) / 2) ** 2 * (1 + 1e-12))
+    ra, dec, cosine = cone.ra, cone.dec, float(np.cos(np.radians(cone.dec)))
+    return (
+        f"(power(sin(radians(dec - {dec!r}) / 2.0), 2) + cos(radians(dec)) * {cosine!r} * "
+        f"power(sin(radians(ra - {ra!r}) / 2.0), 2) <= {limit!r})"
+    )
+
+
+def _unique(table: pa.Table) -> pa.Table:
+    """Return the rows with each id once, in order."""
+    _, first = np.unique(table.column("id_str").to_numpy(zero_copy_only=False), return_index=True)
+    return table if len(first) == len(table) else table.take(pa.array(np.sort(first)))
+
+
+def _hidden(table: pa.Table) -> list[str]:
+    return [name for name in ("embedding", HEALPIX) if name in table.column_names]
+
+
+def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Return vectors (N, D) as float32; zeros where there is none."""
+    dimension = column.type.list_size
+    result = np.zeros((len(column), dimension), dtype=np.float32)
+    filled = np.asarray(column.is_valid())
+    values = column.drop_null().combine_chunks() if column.null_count else column.combine_chunks()
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
+    if flat:
+        result[filled] = np.concatenate(flat).reshape(-1, dimension)
+    return result
+
+
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.asarray(pc.fill_null(pc.cast(table.column(name), pa.float64()), np.nan), dtype=np.float64)

@@ -1,0 +1,276 @@
+"""The verb index: embeddings on disk in an order that can be searched without reading all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from galaxalign.analysis.embeddings import read_metadata
+from galaxalign.data.identity import IdHashes
+from galaxalign.errors import InputError
+from galaxalign.gallery.disk import (
+    ABOUT,
+    EXACT_BELOW,
+    FORMAT,
+    GALAXIES,
+    HEALPIX,
+    HEALPIX_ORDER,
+    SAMPLE,
+    connect,
+    read_about,
+    table_names,
+)
+from galaxalign.progress import note, progress
+
+__all__ = ["index"]
+
+_PIECE = 32_768
+_SAMPLE = 10_000
+_UNIT = 0.01
+
+
+def index(
+    *, embeddings: str | Path, out: str | Path, exact_below: int = EXACT_BELOW, quiet: bool = False
+) -> Path | str:
+    """Make an index of an embeddings file, or add an embeddings file to one.
+
+    Galaxies that the index has are replaced, others added. After a stop the same call continues. Memory does not grow
+    with the number of galaxies.
+
+    Parameters
+    ----------
+    embeddings : path
+        File that `embed` wrote.
+    out : path
+        Folder; or the address of an object store that LanceDB knows (s3://...).
+    exact_below : int
+        A vector index is built only where there are more galaxies than that. A smaller one is read into memory and
+        searched exactly.
+    quiet : bool
+
+    Returns
+    -------
+    path
+        `out`.
+
+    Raises
+    ------
+    InputError
+        The file is none of embeddings or repeats an id; the index is of another encoder, has other columns, or is
+        not finished with another file; the folder is something else.
+    """
+    source = Path(embeddings)
+    _check_place(out)
+    with _opened(source) as file:
+        metadata = read_metadata(file.schema_arrow, source)
+        _check_ids(file, source)
+        schema = _schema(file.schema_arrow)
+        key = _key(source)
+        database = connect(out)
+        about = _prepared(database, out, source, metadata, schema, key)
+        galaxies = database.open_table(GALAXIES)
+        if about["building"]:
+            _fill(galaxies, file, source, new=about["building"]["new"], quiet=quiet)
+            _finish(database, galaxies, exact_below, new=about["building"]["new"], quiet=quiet)
+            _write_about(database, about | {"building": None, "rows": galaxies.count_rows()})
+    return out if "://" in str(out) else Path(out)
+
+
+def _prepared(
+    database: Any, out: str | Path, source: Path, metadata: dict[str, Any], schema: pa.Schema, key: str
+) -> dict[str, Any]:
+    """Return what the index says of itself once it is told that this file is on its way in."""
+    if ABOUT not in table_names(database):
+        # The table of contents comes last: without it there is no index, and a half-made table is made again.
+        database.create_table(GALAXIES, schema=schema, mode="overwrite")
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "metadata": metadata,
+            "rows": 0,
+            "building": {"key": key, "new": True},
+        }
+        _write_about(database, about)
+        return about
+    about = read_about(database, out)
+    ours, theirs = metadata.get("fingerprint"), about["metadata"].get("fingerprint")
+    if ours != theirs:
+        raise InputError(
+            f"{source} was made by an encoder with fingerprint {ours}, the index {out} by one with {theirs}; embed the "
+            "catalogue with the same model, or choose another --out"
+        )
+    if about["building"]:
+        if about["building"]["key"] != key:
+            raise InputError(f"the index {out} is not finished with another embeddings file; run that one again first")
+        return about
+    present = {entry.name: entry.type for entry in database.open_table(GALAXIES).schema}
+    given = {entry.name: entry.type for entry in schema}
+    differing = sorted(name for name in {*present, *given} if present.get(name) != given.get(name))
+    if differing:
+        raise InputError(
+            f"{source} and the index {out} differ in the columns {', '.join(differing)}; embed a catalogue with the "
+            "same columns, or choose another --out"
+        )
+    about = about | {"building": {"key": key, "new": False}}
+    _write_about(database, about)
+    return about
+
+
+def _fill(galaxies: Any, file: pq.ParquetFile, source: Path, *, new: bool, quiet: bool) -> None:
+    """Add the rows of a file: in order to a new index, by their ids to one that has galaxies already."""
+    # A piece is in the table as a whole or not at all, and a new index gets nothing else: so its length says what is
+    # left to do. Into one that had galaxies a piece may go twice, and it replaces itself.
+    done = galaxies.count_rows() if new else 0
+    total = file.metadata.num_rows
+    with progress("indexing", total, quiet=quiet) as tell:
+        tell(done)
+        for table in _pieces(file, source, done, galaxies.schema):
+            if new:
+                galaxies.add(table, on_bad_vectors="null")
+            else:
+                merge = galaxies.merge_insert("id_str").when_matched_update_all().when_not_matched_insert_all()
+                merge.execute(table, on_bad_vectors="null")
+            tell(len(table))
+
+
+def _pieces(file: pq.ParquetFile, source: Path, done: int, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows after the first `done` as the index stores them."""
+    first = 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if first + size > done:
+            place = first
+            for batch in file.iter_batches(_PIECE, row_groups=[group]):
+                skipped = max(0, done - place)
+                if skipped < len(batch):
+                    yield _stored(pa.Table.from_batches([batch.slice(skipped)]), source, schema)
+                place += len(batch)
+        first += size
+
+
+def _stored(table: pa.Table, source: Path, schema: pa.Schema) -> pa.Table:
+    """Return rows with unit vectors, null for not-a-number, and the HEALPix cell of each position."""
+    column = table.column("embedding").combine_chunks()
+    dimension = column.type.list_size
+    ok = np.asarray(pc.equal(table.column("status"), "ok"))
+    vectors = np.asarray(pc.fill_null(pc.list_flatten(column.fill_null([0.0] * dimension)), 0), np.float32)
+    vectors = vectors.reshape(-1, dimension)
+    norms = np.linalg.norm(vectors, axis=1)
+    if not (np.abs(norms[ok] - 1) < _UNIT).all():
+        raise InputError(f"{source} has embeddings that are not unit vectors; make it again with galaxalign embed")
+    vectors = (vectors / np.where(ok, norms, 1)[:, None]).astype(np.float32)
+    data: dict[str, Any] = {name: table.column(name) for name in table.column_names}
+    data["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension, mask=pa.array(~ok))
+    for name, values in data.items():
+        if pa.types.is_floating(values.type):
+            # To a database not-a-number is larger than any number, and would pass redshift > 0.1.
+            data[name] = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    if HEALPIX in schema.names:
+        data[HEALPIX] = _cells(data["ra"], data["dec"])
+    return pa.table({name: data[name] for name in schema.names}, schema=schema)
+
+
+def _cells(ra: Any, dec: Any) -> pa.Array:
+    import astropy.units as u
+    from astropy.coordinates import Latitude, Longitude
+    from cdshealpix.nested import lonlat_to_healpix
+
+    lon = np.asarray(pc.fill_null(pc.cast(ra, pa.float64()), np.nan), dtype=np.float64)
+    lat = np.asarray(pc.fill_null(pc.cast(dec, pa.float64()), np.nan), dtype=np.float64)
+    placed = np.isfinite(lon) & np.isfinite(lat)
+    cells = np.zeros(len(lon), dtype=np.int64)
+    cells[placed] = lonlat_to_healpix(Longitude(lon[placed] * u.deg), Latitude(lat[placed] * u.deg), HEALPIX_ORDER)
+    return pa.array(cells, mask=~placed)
+
+
+def _finish(database: Any, galaxies: Any, exact_below: int, *, new: bool, quiet: bool) -> None:
+    """Compact the table, and make its indices and its sample."""
+    from lancedb.index import BTree
+
+    with warnings.catch_warnings():
+        # Nobody reads an index that was never finished; from one that is being added to, old rows go after a week.
+        warnings.simplefilter("ignore")
+        galaxies.optimize(cleanup_older_than=timedelta(0) if new else None)
+    names = galaxies.schema.names
+    for name in ("id_str", HEALPIX):
+        if name in names:
+            galaxies.create_index(name, config=BTree())
+    count = galaxies.count_rows("status = 'ok'")
+    if count > exact_below:
+        note(f"building the vector index of {count} galaxies", quiet=quiet)
+        galaxies.create_index("embedding", config=_vector_index(count))
+    rows = galaxies.count_rows()
+    chosen = np.sort(np.random.default_rng(0).permutation(rows)[: 2 * _SAMPLE])
+    sample = galaxies.take_offsets(chosen.tolist()).to_arrow()
+    sample = sample.filter(pc.equal(sample.column("status"), "ok")).slice(0, _SAMPLE)
+    database.create_table(SAMPLE, sample, mode="overwrite")
+
+
+def _vector_index(count: int) -> Any:
+    from lancedb.index import IvfPq
+
+    return IvfPq(distance_type="cosine", num_partitions=max(1, int(np.sqrt(count))))
+
+
+def _write_about(database: Any, about: dict[str, Any]) -> None:
+    database.create_table(ABOUT, pa.table({"json": [json.dumps(about)]}), mode="overwrite")
+
+
+def _check_place(out: str | Path) -> None:
+    if "://" in str(out):
+        return
+    path = Path(out)
+    if path.is_file():
+        raise InputError(f"{path} is a file; an index is a folder: choose another --out")
+    inside = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    if inside and not any(name == f"{GALAXIES}.lance" for name in inside):
+        raise InputError(f"the folder {path} holds other things ({inside[0]}); choose another --out")
+
+
+def _opened(source: Path) -> pq.ParquetFile:
+    if not source.is_file():
+        raise InputError(f"no embeddings file at {source}; make one with galaxalign embed")
+    try:
+        return pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{source} cannot be read as Parquet ({reason}); make it again with galaxalign embed"
+        ) from error
+
+
+def _check_ids(file: pq.ParquetFile, source: Path) -> None:
+    with IdHashes() as seen:
+        for batch in file.iter_batches(columns=["id_str"]):
+            seen.add(batch.column(0).to_pylist())
+        if len(seen.repeated()):
+            raise InputError(f"{source} has ids that come more than once; make it again with galaxalign embed")
+
+
+def _schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of the index: those of the file, and the HEALPix cell where there are positions."""
+    dimension = schema.field("embedding").type.list_size
+    fields = []
+    for entry in schema:
+        kind = pa.list_(pa.float32(), dimension) if entry.name == "embedding" else entry.type
+        fields.append(pa.field(entry.name, pa.string() if pa.types.is_null(kind) else kind))
+    if {"ra", "dec"} <= set(schema.names):
+        fields.append(pa.field(HEALPIX, pa.int64()))
+    return pa.schema(fields)
+
+
+def _key(source: Path) -> str:
+    """Return what tells one embeddings file from another: its size and its last megabyte, with the footer."""
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        file.seek(max(0, size - 2**20))
+        return f"{size}-{hashlib.sha256(file.read()).hexdigest()[:16]}"

@@ -1,0 +1,1 @@
+"""The explorer in the browser and its REST API."""

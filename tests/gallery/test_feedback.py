@@ -1,0 +1,69 @@
+"""Marks make the next answers better, and leave as labels."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxalign.errors import InputError
+from galaxalign.gallery.feedback import export_marks, refine, refined_query
+from galaxalign.gallery.gallery import open_gallery
+from galaxalign.gallery.query import Part, Query
+
+
+def share(gallery, ids, label="spiral"):
+    return np.mean([row == label for row in gallery.rows(ids, ["label"])["label"].to_pylist()])
+
+
+@pytest.mark.parametrize("marks", [1, 3, 8])
+def test_marking_brings_more_of_the_wanted_with_few_marks_and_with_many(file, marks):
+    gallery = open_gallery(file)
+    rng = np.random.default_rng(0)
+    query = Query(parts=[Part(kind="vector", value=list(rng.normal(size=gallery.dimension)))], k=30)
+    first = gallery.search(query)
+    labels = dict(zip(first.ids, gallery.rows(first.ids, ["label"])["label"].to_pylist(), strict=True))
+    every = gallery.table(["id_str", "label"], where="status = 'ok'").to_pylist()
+    good = [row["id_str"] for row in every if row["label"] == "spiral"][:marks]
+    bad = [name for name, label in labels.items() if label != "spiral" and name not in good][:marks]
+    found = refine(gallery, query, good, bad)
+    assert not {*found.ids} & {*good, *bad}
+    assert len(found) == 30
+    assert share(gallery, found.ids) > share(gallery, first.ids) + 0.2
+    if marks == 8:
+        assert len(found.query.parts) == 1
+        assert share(gallery, found.ids) > 0.8
+
+
+def test_marks_that_make_no_sense_are_said(file):
+    gallery = open_gallery(file)
+    query = Query(parts=[Part(kind="id", value="g0")])
+    assert refined_query(gallery, query, [], []) == query
+    with pytest.raises(InputError, match="g1 is marked good and bad"):
+        refine(gallery, query, ["g1"], ["g1"])
+    with pytest.raises(InputError, match="only bad galaxies"):
+        refine(gallery, Query(), [], ["g1"])
+    with pytest.raises(InputError, match="no galaxy has the id 'x'"):
+        refine(gallery, query, ["x"], [])
+    assert len(refine(gallery, Query(k=5), ["g1"], [])) == 5
+
+
+def test_marks_leave_as_a_catalogue_and_as_a_manifest(survey, tmp_path):
+    paths = np.array([f"/images/{row}.jpg" for row in range(len(survey))], dtype=object)
+    survey.columns["image_path"] = paths
+    gallery = open_gallery(survey.write(tmp_path / "e.parquet"))
+    out = export_marks(gallery, ["g3", "g1"], ["g2"], tmp_path / "labels.csv", label="barred")
+    table = pd.read_csv(out)
+    assert table["id_str"].tolist() == ["g3", "g1", "g2"]
+    assert table["label"].tolist() == ["barred", "barred", "not_barred"]
+    assert table["file_loc"].tolist() == ["/images/3.jpg", "/images/1.jpg", "/images/2.jpg"]
+    out = export_marks(gallery, ["g3"], ["g2"], tmp_path / "m.csv", label="barred", manifest=True)
+    rows = list(csv.DictReader(out.open()))
+    assert list(rows[0]) == ["subject_id", "filename", "#id_str", "#label", "#ra", "#dec"]
+    assert [(row["filename"], row["#label"]) for row in rows] == [("3.jpg", "barred"), ("2.jpg", "not_barred")]
+    with pytest.raises(InputError, match=r"must end in \.csv"):
+        export_marks(gallery, ["g3"], [], tmp_path / "m.fits", label="barred", manifest=True)
+    with pytest.raises(InputError, match="nothing is marked"):
+        export_marks(gallery, [], [], tmp_path / "m.csv", label="barred")

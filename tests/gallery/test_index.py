@@ -1,0 +1,99 @@
+"""An index: made in pieces, continued, added to; never of two encoders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from galaxalign import indexing
+from galaxalign.errors import InputError
+from galaxalign.gallery.gallery import open_gallery
+from galaxalign.gallery.query import Part, Query
+from galaxalign.indexing import index
+
+
+def vectors_of(gallery):
+    ids = sorted(gallery.table(["id_str"], where="status = 'ok'")["id_str"].to_pylist())
+    return ids, gallery.vectors(ids)
+
+
+def test_an_index_continues_where_it_was_killed(file, embeddings, tmp_path, monkeypatch):
+    monkeypatch.setattr(indexing, "_PIECE", 64)
+    whole = index(embeddings=file, out=tmp_path / "whole")
+    stored, pieces = indexing._stored, []
+
+    def killed(table, *rest):
+        pieces.append(len(table))
+        if len(pieces) == 4:
+            raise KeyboardInterrupt
+        return stored(table, *rest)
+
+    monkeypatch.setattr(indexing, "_stored", killed)
+    with pytest.raises(KeyboardInterrupt):
+        index(embeddings=file, out=tmp_path / "i")
+    with pytest.raises(InputError, match="is not finished"):
+        open_gallery(tmp_path / "i")
+    other = embeddings(50, seed=1).write(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="is not finished with another"):
+        index(embeddings=other, out=tmp_path / "i")
+    index(embeddings=file, out=tmp_path / "i")
+    assert sum(pieces) - pieces[3] == 400  # nothing twice
+    (ids, ours), (names, theirs) = (vectors_of(open_gallery(path)) for path in (tmp_path / "i", whole))
+    assert ids == names
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_new_galaxies_are_added_and_changed_ones_replaced(file, embeddings, tmp_path):
+    place = index(embeddings=file, out=tmp_path / "i")
+    more = embeddings(60, seed=5)
+    more = replace(more, ids=[*(f"g{row}" for row in range(10)), *(f"new{row}" for row in range(50))])
+    path = more.write(tmp_path / "more.parquet")
+    for _ in range(2):  # the second time everything is there already
+        index(embeddings=path, out=place)
+        for exact_below in (0, 10**6):
+            gallery = open_gallery(place, exact_below=exact_below)
+            assert len(gallery) == 450
+            np.testing.assert_allclose(gallery.vector("g3"), more.vectors[3], atol=1e-6)
+            np.testing.assert_allclose(gallery.vector("new7"), more.vectors[17], atol=1e-6)
+            assert gallery.galaxy("new7")["redshift"] == pytest.approx(more.columns["redshift"][17])
+
+
+def test_what_does_not_belong_into_an_index_is_refused(file, survey, tmp_path):
+    place = index(embeddings=file, out=tmp_path / "i")
+    other = replace(survey, metadata={"fingerprint": "def"}).write(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="fingerprint def, the index .* by one with abc"):
+        index(embeddings=other, out=place)
+    fewer = replace(survey, columns={"label": survey.columns["label"]}).write(tmp_path / "fewer.parquet")
+    with pytest.raises(InputError, match="differ in the columns dec, healpix_29, ra, redshift, votes"):
+        index(embeddings=fewer, out=place)
+    twice = replace(survey, ids=["g1", *survey.ids[1:]]).write(tmp_path / "twice.parquet")
+    with pytest.raises(InputError, match="more than once"):
+        index(embeddings=twice, out=tmp_path / "j")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"holds other things \(thesis\.tex\)"):
+        index(embeddings=file, out=tmp_path / "full")
+    with pytest.raises(InputError, match="no embeddings file"):
+        index(embeddings=tmp_path / "none.parquet", out=tmp_path / "k")
+    with pytest.raises(InputError, match="is no index"):
+        open_gallery(tmp_path / "full")
+    assert len(open_gallery(place)) == 400
+
+
+def test_a_large_gallery_gets_a_vector_index_that_finds_nearly_what_comparing_all_finds(embeddings, tmp_path):
+    path = embeddings(2000).write(tmp_path / "e.parquet")
+    place = index(embeddings=path, out=tmp_path / "i", exact_below=1000, quiet=True)
+    exact, fast = open_gallery(path), open_gallery(place, exact_below=1000)
+    assert [entry.name for entry in fast._rows._galaxies.list_indices()].count("embedding_idx") == 1
+    hits = []
+    for row in range(0, 40):
+        if row % 50 != 7:
+            one, other = (gallery.neighbours(f"g{row}", k=10).ids for gallery in (exact, fast))
+            hits.append(len({*one} & {*other}))
+    assert np.mean(hits) >= 9.7
+    query = Query(
+        parts=[Part(kind="id", value="g1"), Part(kind="id", value="g2", weight=-0.5)], where="votes > 25", k=10
+    )
+    assert len({*exact.search(query).ids} & {*fast.search(query).ids}) >= 9

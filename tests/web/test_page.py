@@ -1,0 +1,210 @@
+"""The explorer in Chromium, used as a person uses it: mouse, keys and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from galaxalign.gallery.gallery import Gallery
+
+pytestmark = pytest.mark.browser
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
+]
+_READY = "window.galaxalignMap && galaxalignMap() && document.querySelector('#map-note').textContent === ''"
+_WAIT = 60_000  # ms: without a graphics card a busy machine draws slowly
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, address: str) -> Iterator[Page]:
+    """Return the page as it opens, at 1280 x 800; what it throws fails the test that is running."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+        page.set_default_timeout(_WAIT)
+        expect.set_options(timeout=_WAIT)
+        page.goto(address)
+        page.wait_for_function(_READY)
+        yield page
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def calm(page: Page) -> Iterator[None]:
+    """Fail where the page throws, or asks another host for anything."""
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url) if _outside(request.url) else None)
+    yield
+    assert not wrong
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def selected(page: Page) -> int:
+    return int(page.inner_text("[data-scope=selected] span"))
+
+
+def test_the_map_has_all_galaxies_and_the_wall_their_pictures(page: Page, gallery: Gallery) -> None:
+    assert page.evaluate("galaxalignMap().points") == len(gallery)
+    expect(page.locator(".tile")).to_have_count(len(gallery))
+    page.wait_for_function("[...document.querySelectorAll('.tile img')].every((one) => one.naturalWidth === 160)")
+    expect(page.locator(".face.none")).to_have_count(1)  # whose image is missing
+
+
+def test_a_box_drawn_on_the_map_selects_and_the_selection_survives_zoom_and_pan(page: Page) -> None:
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.click("[data-mode=box]")
+    corner = (box["x"] + 4, box["y"] + 4)
+    page.mouse.move(*corner)
+    page.mouse.down()
+    for step in range(1, 16):
+        page.mouse.move(corner[0] + step * box["width"] / 16, corner[1] + step * box["height"] / 16)
+        page.wait_for_timeout(30)
+    page.mouse.up()
+    page.wait_for_function("galaxalignMap().selected > 3")
+    number = page.evaluate("galaxalignMap().selected")
+    expect(page.locator("[data-scope=selected] span")).to_have_text(str(number))
+    expect(page.locator(".tile.selected")).to_have_count(number)
+
+    page.click("[data-mode=pan]")
+    before = page.evaluate("galaxalignMap().distance")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"galaxalignMap().distance < {before}")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert page.evaluate("galaxalignMap().selected") == number
+    assert selected(page) == number
+
+
+def test_what_is_selected_is_exported(page: Page, tmp_path: Path) -> None:
+    number = selected(page)
+    with page.expect_download() as download:
+        page.select_option("#export", "csv")
+    path = tmp_path / "selection.csv"
+    download.value.save_as(path)
+    assert len(path.read_text().splitlines()) == number + 1
+    page.keyboard.press("Escape")
+    page.wait_for_function("galaxalignMap().selected === 0")
+    page.click("[data-scope=all]")
+
+
+def test_words_with_not_find_galaxies(page: Page) -> None:
+    page.fill("#words", "a spiral galaxy, not an edge-on disc")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tile .rank").first).to_be_visible()
+    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator(".chip.not")).to_have_count(1)
+    expect(page.locator(".tile .why").first).to_be_attached()
+
+
+def test_marks_refine_the_query(page: Page) -> None:
+    page.locator(".tile .face").nth(2).focus()
+    page.keyboard.press("g")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("b")
+    expect(page.locator("#refine")).to_have_text("Refine: 1 ✓ 1 ✗")
+    marked = [page.locator(".tile .name b").nth(place).inner_text().split()[0] for place in (2, 3)]
+    page.click("#refine")
+    expect(page.locator("#list-note")).to_contain_text("refined with 2 marks")
+    found = [name.split()[0] for name in page.locator(".tile .name b").all_inner_texts()]
+    assert found
+    assert not set(marked) & set(found)
+
+
+def test_a_click_in_the_table_selects_on_the_map_and_headings_sort(page: Page) -> None:
+    page.click("[data-scope=all]")
+    page.click("#tab-table")
+    page.click("th:has-text('ra') button")
+    page.click("th:has-text('ra') button")
+    expect(page.locator("th[aria-sort=descending]")).to_have_count(1)
+    expect(page.locator("tbody tr").first).to_contain_text("33")
+    page.locator("tbody tr").first.click()
+    page.wait_for_function("galaxalignMap().selected === 1")
+    page.fill("#where", "ra < 13")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.fill("#where", "nonsense <")
+    expect(page.locator(".toast.wrong")).to_be_visible()
+    page.fill("#where", "")
+    page.keyboard.press("Enter")
+    page.click("#tab-wall")
+    page.click("#clear")
+
+
+def test_a_galaxys_page_says_what_it_is(page: Page) -> None:
+    page.locator(".tile .face").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#galaxy .caption")).not_to_be_empty()
+    expect(page.locator("#galaxy .strip button")).to_have_count(12)
+    expect(page.locator("#galaxy .links a")).to_have_count(3)
+    name = page.inner_text("#galaxy h2")
+    page.locator("#galaxy h2").click()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#galaxy h2")).not_to_have_text(name)
+    page.click("#galaxy button:has-text('More like this')")
+    expect(page.locator(".chip .what").last).not_to_be_empty()
+
+
+def test_a_drawing_finds_galaxies(page: Page) -> None:
+    page.click("#draw")
+    page.click(".stamps button:has-text('bulge')")
+    page.click(".stamps button:has-text('arm')")
+    page.click(".stamps button:has-text('arm')")
+    expect(page.locator(".pad .shape")).to_have_count(3)
+    pad = page.locator(".pad").bounding_box()
+    assert pad is not None
+    page.mouse.move(pad["x"] + 20, pad["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(pad["x"] + 80, pad["y"] + 20, steps=6)
+    page.mouse.up()
+    expect(page.locator(".pad .shape")).to_have_count(4)
+    page.click("text=Search with this")
+    expect(page.locator(".chip:has-text('my drawing')")).to_be_visible()
+    expect(page.locator(".tile .rank").first).to_be_visible()
+
+
+def test_a_picture_is_searched_with(page: Page, embeddings: Path) -> None:
+    picture = next((embeddings.parent / "images").rglob("*.*"))
+    page.set_input_files("#file", picture)
+    expect(page.locator(f".chip:has-text('{picture.name}')")).to_be_visible()
+
+
+def test_keys_label_galaxies_and_take_it_back(page: Page, gallery: Gallery) -> None:
+    page.click("[data-scope=all]")
+    expect(page.locator(".tile .rank")).to_have_count(0)
+    expect(page.locator(".tile")).to_have_count(len(gallery))
+    page.locator(".tile .face").first.focus()
+    page.keyboard.press("2")
+    expect(page.locator(".tile .given")).to_have_count(1)
+    page.keyboard.press("3")  # the next one
+    expect(page.locator(".tile .given")).to_have_count(2)
+    page.keyboard.press("u")
+    expect(page.locator(".tile .given")).to_have_count(1)
+
+
+def test_it_fits_a_phone_and_the_dark(page: Page, address: str) -> None:
+    page.click("#theme")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    page.wait_for_function(_READY)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.click(".views [data-view=wall]")
+    expect(page.locator(".tile").first).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
