@@ -465,6 +465,9 @@ def search(
     collapse: Annotated[
         bool, typer.Option("--collapse/--no-collapse", help="Show several entries of one galaxy as one.")
     ] = True,
+    label: Annotated[
+        str | None, typer.Option("--label", help="What right ones are called in the column label: estimates precision.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many galaxies.")] = 20,
     form: Annotated[console.Format, typer.Option("--format", help="How to print them.")] = "table",
@@ -490,6 +493,7 @@ def search(
         moc=moc,
         floor=floor,
         collapse=collapse,
+        label=label,
         model=model,
         k=k,
         device=device,

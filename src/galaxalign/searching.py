@@ -36,6 +36,7 @@ def search(
     moc: str | None = None,
     floor: float | None = None,
     collapse: bool = True,
+    label: str | None = None,
     model: str | Path | None = None,
     k: int = 20,
     device: str | None = None,
@@ -69,6 +70,8 @@ def search(
         Leave out what scores less.
     collapse : bool
         Show several entries of one galaxy as one.
+    label : str, optional
+        What right answers are called in the column `label`, to estimate how many of them are right.
     model : path, optional
         By default the one that made the embeddings; needed for words, pictures and symbols only.
     k : int
@@ -83,10 +86,10 @@ def search(
     """
     asked = as_query(
         text=text, not_=not_, image=image, symbol=symbol, id=id,
-        where=where, cone=cone, moc=moc, floor=floor, collapse=collapse, k=k,
+        where=where, cone=cone, moc=moc, floor=floor, collapse=collapse, label=label, k=k,
     )  # fmt: skip
     if query is not None:
-        if asked.parts or any(value is not None for value in (where, cone, moc, floor)):
+        if asked.parts or any(value is not None for value in (where, cone, moc, floor, label)):
             raise InputError("a whole query is given (--query), so nothing else can be asked beside it")
         asked = query if isinstance(query, Query) else read_query(query)
     elif not asked.parts:
@@ -106,6 +109,7 @@ def as_query(
     moc: str | None = None,
     floor: float | None = None,
     collapse: bool = True,
+    label: str | None = None,
     k: int = 20,
 ) -> Query:
     """Return the query that the arguments of `search` ask; InputError where they make none."""
@@ -117,7 +121,7 @@ def as_query(
         unwanted = [_part("text", value) for value in _several(not_)]
         parts += [part.model_copy(update={"weight": -part.weight}) for part in unwanted]
         circle = _cone(cone) if isinstance(cone, str) else cone
-        return Query(parts=parts, where=where, cone=circle, moc=moc, floor=floor, collapse=collapse, k=k)
+        return Query(parts=parts, where=where, cone=circle, moc=moc, floor=floor, collapse=collapse, label=label, k=k)
     except ValidationError as error:
         raise InputError(f"the query makes no sense: {complaint(error)}") from None
 

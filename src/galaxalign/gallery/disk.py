@@ -113,7 +113,7 @@ class DiskRows:
         self._galaxies = self._database.open_table(GALAXIES)
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
-        self._sample: tuple[pa.Table, NDArray[np.float32]] | None = None
+        self._sample: MemoryRows | None = None
         schema = self._galaxies.schema
         self.dimension = int(schema.field("embedding").type.list_size)
         self.columns = {entry.name: str(entry.type) for entry in schema if entry.name not in ("embedding", HEALPIX)}
@@ -199,8 +199,7 @@ class DiskRows:
             keep &= in_moc(ra, dec, moc)
         vectors = _matrix(table.column("embedding"))
         cosines = similarities(vectors, np.arange(len(vectors)), parts)
-        sample = self.sample(len(self))[1]
-        mean, spread = moments(similarities(sample, np.arange(len(sample)), parts))
+        mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
         scores = contributions(cosines, weights, mean, spread).sum(axis=1)
         kept = np.flatnonzero(keep)
         chosen = kept[np.argsort(-scores[kept], kind="stable")][:n]
@@ -210,13 +209,14 @@ class DiskRows:
             all_found and n >= len(kept),
         )  # fmt: skip
 
-    def sample(self, n: int, columns: Sequence[str] = ()) -> tuple[pa.Table, NDArray[np.float32]]:
-        """Return the columns and vectors of at most n galaxies of the sample that the index keeps."""
+    def sampled(self, n: int) -> MemoryRows:
+        """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
             table = self._database.open_table(SAMPLE).to_arrow()
-            self._sample = table.drop_columns(_hidden(table)), _matrix(table.column("embedding"))
-        table, vectors = self._sample
-        return (table.select(list(columns)) if columns else table).slice(0, n), vectors[:n]
+            self._sample = MemoryRows(
+                table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata
+            )
+        return self._sample if n >= len(self._sample) else self._sample.sampled(n)
 
     def _condition(self, sieve: Sieve) -> tuple[str, MOC | None]:
         """Return the condition of a query in SQL, and the MOC where the condition lets too much through."""
@@ -252,7 +252,7 @@ class DiskRows:
         if where is not None:
             check_where(where)
             query = query.where(where)
-        found = _answer(query.with_row_id() if numbered else query, where, self.columns)
+        found = _answer(query.with_row_id(True) if numbered else query, where, self.columns)
         return found if numbered else found.select(list(columns))
 
     def _of_ids(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:

@@ -20,10 +20,13 @@ from galaxalign.gallery.collapse import collapsed
 from galaxalign.gallery.disk import EXACT_BELOW, DiskRows, is_index
 from galaxalign.gallery.memory import Candidates, MemoryRows, Sieve
 from galaxalign.gallery.parts import PartEncoder
+from galaxalign.gallery.precision import chance_of_being_right
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Result, Results
 
 __all__ = ["Gallery", "open_gallery"]
+
+_SAMPLE = 10_000
 
 
 def open_gallery(
@@ -75,6 +78,7 @@ class Gallery:
     ) -> None:
         self._rows = rows
         self._encoder = PartEncoder(rows.metadata, model, device)
+        self._sample: MemoryRows | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -165,7 +169,7 @@ class Gallery:
 
     def sample(self, n: int) -> NDArray[np.float32]:
         """Return the unit vectors (at most n, D) of random galaxies, always the same ones."""
-        return self._rows.sample(n)[1]
+        return self._rows.sampled(n).unit_vectors
 
     def search(self, query: Query, *, files: bool = True, leave_out: Collection[str] = ()) -> Results:
         """Return the galaxies that fit a query best.
@@ -191,13 +195,29 @@ class Gallery:
         vectors, weights = self._parts(query, files)
         own = [str(part.value) for part in query.parts if part.kind == "id"] if query.exclude_self else []
         sieve = Sieve(query.where, query.cone, query.moc, files, {*own, *leave_out})
-        entries, _ = self._entries(query, vectors, weights, sieve)
+        found, why, groups = self._groups(query, vectors, weights, sieve)
+        scores = why.sum(axis=1)
+        firsts = [group[0] for group in groups[: query.offset + query.k]]
+        chances = self._chances(query, vectors, weights, sieve, found, scores[firsts])
+        entries = [
+            Result(
+                rank,
+                found.ids[first],
+                float(scores[first]),
+                tuple(float(value) for value in why[first]),
+                _known(found.ra[first]),
+                _known(found.dec[first]),
+                tuple(found.ids[row] for row in others),
+            )
+            for rank, (first, *others) in enumerate(groups[: query.offset + query.k], start=1)
+        ][query.offset :]
+        known = None if isinstance(chances, str) else np.cumsum(chances) / np.arange(1, len(firsts) + 1)
         return Results(
             tuple(entries),
             query,
             time.perf_counter() - start,
-            None,
-            "precision is not estimated yet",
+            known if known is None else known[query.offset :],
+            chances if isinstance(chances, str) else "",
             self.picture if "image_path" in self.columns else None,
         )
 
@@ -232,35 +252,54 @@ class Gallery:
             )
         return found
 
-    def _entries(
+    def _groups(
         self, query: Query, vectors: NDArray[np.float32], weights: NDArray[np.float64], sieve: Sieve
-    ) -> tuple[list[Result], Candidates]:
-        """Return the answers, and the candidates that they were chosen from."""
+    ) -> tuple[Candidates, NDArray[np.float64], list[list[int]]]:
+        """Return candidates, what each part adds to their scores, and which of them are one answer, best first."""
         wanted = query.offset + query.k
         asked = 2 * wanted + 50 if query.collapse else wanted
         while True:
             found = self._rows.best(vectors, weights, asked, sieve)
             why = contributions(found.cosines, weights, found.mean, found.spread)
-            scores = why.sum(axis=1)
-            count = len(scores) if query.floor is None else int((scores >= query.floor).sum())
+            count = len(why) if query.floor is None else int((why.sum(axis=1) >= query.floor).sum())
             groups = collapsed(found, count) if query.collapse else [[row] for row in range(count)]
             # Below the floor there is nothing more to find, however many more are asked for.
-            if len(groups) >= wanted or found.all or count < len(scores):
-                break
+            if len(groups) >= wanted or found.all or count < len(why):
+                return found, why, groups
             asked *= 4
-        chosen = enumerate(groups[query.offset : wanted], start=query.offset + 1)
-        return [
-            Result(
-                rank,
-                found.ids[first],
-                float(scores[first]),
-                tuple(float(value) for value in why[first]),
-                _known(found.ra[first]),
-                _known(found.dec[first]),
-                tuple(found.ids[row] for row in others),
-            )
-            for rank, (first, *others) in chosen
-        ], found
+
+    def _chances(
+        self,
+        query: Query,
+        vectors: NDArray[np.float32],
+        weights: NDArray[np.float64],
+        sieve: Sieve,
+        found: Candidates,
+        scores: NDArray[np.float64],
+    ) -> NDArray[np.float64] | str:
+        """Return the estimated chance of each answer to be right, or why there is none."""
+        if "label" not in self.columns or self.columns["label"] not in ("string", "large_string"):
+            return "the gallery has no column of labels to estimate precision with"
+        label = query.label or self._label(query)
+        if not label:
+            return "the query does not say what right answers are called in the column label"
+        if self._sample is None:
+            self._sample = self._rows.sampled(_SAMPLE)
+        ids, cosines = self._sample.similarities(vectors, sieve)
+        names = self._sample.rows(ids, ["label"]).column(0).to_pylist()
+        has_label = np.array([bool(name) for name in names], dtype=bool)
+        right = np.array([name == label for name in names], dtype=bool)[has_label]
+        labelled = contributions(cosines, weights, found.mean, found.spread).sum(axis=1)[has_label]
+        return chance_of_being_right(scores, labelled, right)
+
+    def _label(self, query: Query) -> str | None:
+        """Return what the galaxies are called that one galaxy or one symbol asks for."""
+        wanted = [part for part in query.parts if part.weight > 0]
+        if len(wanted) != 1:
+            return None
+        if wanted[0].kind == "id":
+            return self.galaxy(str(wanted[0].value))["label"] or None
+        return str(wanted[0].value) if wanted[0].kind == "symbol" else None
 
 
 def _known(value: float) -> float | None:

@@ -171,7 +171,7 @@ class MemoryRows:
         # Over everything readable, before anything is left out: a score must not depend on a filter.
         scores = combine_scores(cosines, weights) if len(cosines) else np.zeros(0)
         mean, spread = moments(cosines) if len(cosines) else (np.zeros(len(parts)), np.zeros(len(parts)))
-        kept = np.flatnonzero(self._let_through(sieve)[self._ok])
+        kept = np.flatnonzero(self.let_through(sieve)[self._ok])
         chosen = kept[best(scores[kept], n)]
         rows = self._ok[chosen]
         ra, dec = self._positions
@@ -180,10 +180,20 @@ class MemoryRows:
             cosines[chosen], ra[rows], dec[rows], self._vectors[rows], mean, spread, n >= len(kept),
         )  # fmt: skip
 
-    def sample(self, n: int, columns: Sequence[str] = ()) -> tuple[pa.Table, NDArray[np.float32]]:
-        """Return the columns and vectors of at most n galaxies with an embedding, always the same random ones."""
+    def sampled(self, n: int) -> MemoryRows:
+        """Return at most n galaxies that have an embedding, always the same random ones."""
         rows = np.sort(np.random.default_rng(0).permutation(self._ok)[:n])
-        return self._select(columns or None).take(pa.array(rows)), self._vectors[rows]
+        return MemoryRows(self._table.take(pa.array(rows)), self._vectors[rows], self.metadata)
+
+    def similarities(self, parts: NDArray[np.float32], sieve: Sieve) -> tuple[list[str], NDArray[np.float32]]:
+        """Return ids and cosines (N, P) of the galaxies with an embedding that are let through."""
+        rows = self._ok[self.let_through(sieve)[self._ok]]
+        return self._table.column("id_str").take(pa.array(rows)).to_pylist(), similarities(self._vectors, rows, parts)
+
+    @property
+    def unit_vectors(self) -> NDArray[np.float32]:
+        """Vectors of the galaxies that have one, (N, D)."""
+        return self._vectors[self._ok]
 
     @cached_property
     def _positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -195,7 +205,8 @@ class MemoryRows:
 
         return numbers("ra"), numbers("dec")
 
-    def _let_through(self, sieve: Sieve) -> NDArray[np.bool_]:
+    def let_through(self, sieve: Sieve) -> NDArray[np.bool_]:
+        """Return which rows a query lets through, bool (N,)."""
         mask = np.ones(len(self), dtype=bool)
         if sieve.where is not None:
             mask &= self._sql.rows(sieve.where)

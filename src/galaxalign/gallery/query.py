@@ -95,6 +95,9 @@ class Query(_Strict):
         Show several entries of one galaxy (by position, or a nearly identical vector) as one.
     exclude_self : bool
         Leave out the galaxies that are parts of the query.
+    label : str, optional
+        What right answers are called in the column ``label``, to estimate how many are right. By default the label of
+        the one galaxy, or the class of the one symbol, that is looked for. It changes nothing in the answers.
     """
 
     parts: list[Part] = []
@@ -106,6 +109,7 @@ class Query(_Strict):
     floor: _Finite | None = None
     collapse: bool = True
     exclude_self: bool = True
+    label: str | None = None
 
 
 def read_query(source: str | Path | dict[str, Any]) -> Query:
