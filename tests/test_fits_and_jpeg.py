@@ -21,9 +21,10 @@ from galaxalign.data.stretch import Stretch
 from galaxalign.encoders.folder import Model, load_model, save_model
 from galaxalign.encoders.load import load_encoder
 from galaxalign.errors import InputError
+from galaxalign.searching import search
 from galaxalign.taxonomy import load_taxonomy
 from galaxalign.training.run import train
-from galaxalign.verbs import classify, embed, search
+from galaxalign.verbs import classify, embed
 
 NAMES = load_taxonomy("galaxy_mnist").class_names
 STRETCHES = {

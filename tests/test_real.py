@@ -12,9 +12,10 @@ from galaxalign.benchmark.run import benchmark
 from galaxalign.benchmark.study import read_study
 from galaxalign.data.catalog import read_catalog
 from galaxalign.data.splits import read_split
+from galaxalign.searching import search
 from galaxalign.splitting import split
 from galaxalign.training.run import train
-from galaxalign.verbs import embed, evaluate, search
+from galaxalign.verbs import embed, evaluate
 
 RECIPE = """
 name = "short"
