@@ -139,7 +139,7 @@ def column_bytes(table: pa.Table, name: str) -> bytes:
     tallies = [entry["counts"] for entry in found[:_MOST_NAMES]]
     if len(found) > len(kept):
         tallies.append(sum(entry["counts"] for entry in found[_MOST_NAMES:]))
-    header = {"kind": "category", "names": names, "counts": tallies}
+    header: dict[str, object] = {"kind": "category", "names": names, "counts": tallies}
     return _with_header(header, codes.to_numpy(zero_copy_only=False).astype("<u2").tobytes())
 
 
