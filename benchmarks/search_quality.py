@@ -5,8 +5,8 @@
 The gallery is the test part alone (or, without a split, every galaxy: then galaxies that the model was trained on are
 among them, and the report says so). An answer is right if its label is the class asked for. For each class the query
 is its first phrase (text), its symbol, or each of up to --per-class random galaxies (image); combinations are of these.
-The mean is over the classes. Precision@10 and @50 among one half of the gallery are also estimated with the labels of the
-other half alone, and compared with the truth.
+The mean is over the classes. Precision@10 and @50 among one half of the gallery are also estimated with the labels of
+the other half alone, and compared with the truth.
 """
 
 from __future__ import annotations
