@@ -222,6 +222,7 @@ def test_search_hands_over_every_part_of_the_query(monkeypatch: pytest.MonkeyPat
         "floor": 0.5,
         "collapse": False,
         "label": None,
+        "marks": None,
         "model": "m",
         "k": 7,
         "device": None,

@@ -468,6 +468,9 @@ def search(
     label: Annotated[
         str | None, typer.Option("--label", help="What right ones are called in the column label: estimates precision.")
     ] = None,
+    marks: Annotated[
+        Path | None, typer.Option("--marks", help="Table of id_str and mark (good or bad) that refines the query.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many galaxies.")] = 20,
     form: Annotated[console.Format, typer.Option("--format", help="How to print them.")] = "table",
@@ -494,6 +497,7 @@ def search(
         floor=floor,
         collapse=collapse,
         label=label,
+        marks=marks,
         model=model,
         k=k,
         device=device,

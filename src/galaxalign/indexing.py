@@ -218,7 +218,9 @@ def _finish(database: Any, galaxies: Any, exact_below: int, *, new: bool, quiet:
 def _vector_index(count: int) -> Any:
     from lancedb.index import IvfPq
 
-    return IvfPq(distance_type="cosine", num_partitions=max(1, int(np.sqrt(count))))
+    # Candidates are compared exactly afterwards, so the codes need not be perfect: training them on 16,000 galaxies
+    # rather than LanceDB's 65,000, with fewer rounds, takes a tenth of the time.
+    return IvfPq(distance_type="cosine", num_partitions=max(1, int(np.sqrt(count))), sample_rate=64, max_iterations=15)
 
 
 def _write_about(database: Any, about: dict[str, Any]) -> None:

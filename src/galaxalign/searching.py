@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from galaxalign.errors import InputError
+from galaxalign.gallery.feedback import read_marks, refine
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Cone, Kind, Part, Query, complaint, read_query
 from galaxalign.gallery.results import Results
@@ -37,6 +38,7 @@ def search(
     floor: float | None = None,
     collapse: bool = True,
     label: str | None = None,
+    marks: str | Path | None = None,
     model: str | Path | None = None,
     k: int = 20,
     device: str | None = None,
@@ -72,6 +74,8 @@ def search(
         Show several entries of one galaxy as one.
     label : str, optional
         What right answers are called in the column `label`, to estimate how many of them are right.
+    marks : path, optional
+        Table of galaxies marked good or bad (`id_str`, `mark`), which refine the query and are not among the answers.
     model : path, optional
         By default the one that made the embeddings; needed for words, pictures and symbols only.
     k : int
@@ -92,9 +96,10 @@ def search(
         if asked.parts or any(value is not None for value in (where, cone, moc, floor, label)):
             raise InputError("a whole query is given (--query), so nothing else can be asked beside it")
         asked = query if isinstance(query, Query) else read_query(query)
-    elif not asked.parts:
+    elif not asked.parts and marks is None:
         raise InputError("the query is empty; give --text, --image, --symbol, --id, --not or --query")
-    return open_gallery(embeddings, model=model, device=device).search(asked)
+    good, bad = read_marks(marks) if marks is not None else ([], [])
+    return refine(open_gallery(embeddings, model=model, device=device), asked, good, bad)
 
 
 def as_query(

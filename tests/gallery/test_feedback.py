@@ -12,6 +12,7 @@ from galaxalign.errors import InputError
 from galaxalign.gallery.feedback import export_marks, refine, refined_query
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Part, Query
+from galaxalign.searching import search
 
 
 def share(gallery, ids, label="spiral"):
@@ -67,3 +68,15 @@ def test_marks_leave_as_a_catalogue_and_as_a_manifest(survey, tmp_path):
         export_marks(gallery, ["g3"], [], tmp_path / "m.fits", label="barred", manifest=True)
     with pytest.raises(InputError, match="nothing is marked"):
         export_marks(gallery, [], [], tmp_path / "m.csv", label="barred")
+
+
+def test_marks_in_a_table_refine_a_search(file, tmp_path):
+    (tmp_path / "marks.csv").write_text("id_str,mark\ng1,good\ng5,Good\ng2,bad\n")
+    found = search(embeddings=file, marks=tmp_path / "marks.csv", k=20)
+    assert found.ids == refine(open_gallery(file), Query(k=20), ["g1", "g5"], ["g2"]).ids
+    (tmp_path / "marks.csv").write_text("id_str,mark\ng1,maybe\n")
+    with pytest.raises(InputError, match="the mark 'maybe' in row 1"):
+        search(embeddings=file, marks=tmp_path / "marks.csv")
+    (tmp_path / "marks.csv").write_text("id_str\ng1\n")
+    with pytest.raises(InputError, match="no column mark"):
+        search(embeddings=file, marks=tmp_path / "marks.csv")

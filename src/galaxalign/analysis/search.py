@@ -68,7 +68,7 @@ def contributions(cosines: np.ndarray, weights: np.ndarray, mean: np.ndarray, sp
         return cosines.astype(np.float64)
     standard = standardised(cosines, mean, spread)
     standard = np.where(weights < 0, np.maximum(standard, 0), standard)
-    return standard * (weights / np.abs(weights).sum())
+    return standard * (weights / np.abs(weights).sum()) + 0.0  # no -0.0, which would be printed
 
 
 def similarities(vectors: np.ndarray, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:

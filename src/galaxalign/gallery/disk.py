@@ -55,7 +55,7 @@ _IDS = 500  # ids in one condition
 def connect(path: str | Path) -> Any:
     """Return the LanceDB database at a path or address; InputError where the library is missing."""
     # What it says of every new table is no news to users; set before the first import, which reads it.
-    os.environ.setdefault("LANCE_LOG", "error")
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError:

@@ -15,7 +15,7 @@ from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Results
 
-__all__ = ["export_marks", "marks_table", "refine", "refined_query"]
+__all__ = ["export_marks", "marks_table", "read_marks", "refine", "refined_query"]
 
 CLASSIFIER_FROM = 5
 """Marks of each kind from which a classifier takes the place of Rocchio's rule."""
@@ -82,6 +82,34 @@ def refined_query(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequ
     else:
         parts.append(_part(disliked.mean(axis=0), -_GAMMA * size))
     return query.model_copy(update={"parts": parts})
+
+
+def read_marks(path: str | Path) -> tuple[list[str], list[str]]:
+    """Return the ids that a table marks good and bad.
+
+    Parameters
+    ----------
+    path : path
+        Table (.csv, .parquet, .fits, .vot) with the columns `id_str` and `mark`: "good" or "bad".
+
+    Raises
+    ------
+    InputError
+        It cannot be read, lacks a column, or has another mark.
+    """
+    from galaxalign.data.tables import read_table
+
+    table = read_table(path, text_columns=("id_str", "mark"))
+    for name in ("id_str", "mark"):
+        if name not in table:
+            raise InputError(f"{path} has no column {name}; marks are a table of id_str and mark (good or bad)")
+    marks = [str(mark).strip().lower() for mark in table["mark"]]
+    for row, mark in enumerate(marks):
+        if mark not in ("good", "bad"):
+            raise InputError(f"{path} has the mark {mark!r} in row {row + 1}; write good or bad")
+    ids = [str(identity).strip() for identity in table["id_str"]]
+    good, bad = ([one for one, mark in zip(ids, marks, strict=True) if mark == kind] for kind in ("good", "bad"))
+    return good, bad
 
 
 def marks_table(gallery: Gallery, good: Sequence[str], bad: Sequence[str], *, label: str, other: str = "") -> pa.Table:

@@ -1,0 +1,191 @@
+"""How fast and how true search is on large galleries: exact, LanceDB and faiss in one run.
+
+    python benchmarks/search_scale.py EMBEDDINGS... --sizes 100000 1000000 --out search_scale.json
+
+Galleries are real embeddings with jitter: each vector is a real one plus Gaussian noise of a third of the distance to a
+random one of its ten nearest neighbours. Uniform noise would be far harder than any galaxy, copies far easier.
+Measured for each size: seconds to build, size on disk, peak memory of a process that builds or searches, recall@10
+against comparing all, and p50 and p99 of the latency of a search for the neighbours of one galaxy, without and with a
+condition that lets a tenth through. Each engine runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
+from galaxalign.gallery.gallery import Gallery, open_gallery
+from galaxalign.gallery.query import Part, Query
+from galaxalign.indexing import index
+
+PIECE = 50_000
+WHERE = "share < 0.1"
+
+
+def jittered(real: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n unit vectors around real ones, as far apart as neighbours are."""
+    rows = rng.integers(0, len(real), n)
+    result = np.empty((n, real.shape[1]), np.float32)
+    for start in range(0, n, 4096):
+        some = rows[start : start + 4096]
+        near = np.argpartition(-(real[some] @ real.T), 11, axis=1)[:, 1:11]
+        chosen = near[np.arange(len(some)), rng.integers(0, 10, len(some))]
+        distance = np.linalg.norm(real[some] - real[chosen], axis=1, keepdims=True)
+        noise = rng.normal(size=(len(some), real.shape[1])) / np.sqrt(real.shape[1])
+        moved = real[some] + distance / 3 * noise
+        result[start : start + len(some)] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return result
+
+
+def write_gallery(real: np.ndarray, n: int, out: Path) -> None:
+    """Write an embeddings file of n jittered galaxies in pieces."""
+    rng = np.random.default_rng(0)
+    with EmbeddingWriter(out, dimension=real.shape[1], metadata={"fingerprint": "jitter"}) as writer:
+        for start in range(0, n, PIECE):
+            count = min(PIECE, n - start)
+            ids = [f"j{row}" for row in range(start, start + count)]
+            writer.write(ids, jittered(real, count, rng), columns={"share": rng.random(count)})
+
+
+def timed(search: Callable[[np.ndarray], list[str]], queries: np.ndarray) -> tuple[list[list[str]], dict[str, float]]:
+    """Return the answers to each query and the latency."""
+    for query in queries[:5]:
+        search(query)
+    answers, seconds = [], []
+    for query in queries:
+        start = time.perf_counter()
+        answers.append(search(query))
+        seconds.append(time.perf_counter() - start)
+    p50, p99 = np.percentile(seconds, [50, 99]) * 1000
+    return answers, {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def asked(gallery: Gallery, where: str | None) -> Callable[[np.ndarray], list[str]]:
+    """Return a search by one vector, as users call it."""
+
+    def search(query: np.ndarray) -> list[str]:
+        part = Part.model_construct(kind="vector", value=query, weight=1.0)
+        return gallery.search(Query.model_construct(parts=[part], where=where, k=10, collapse=False)).ids
+
+    return search
+
+
+def exact(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
+    """Measure the gallery in memory."""
+    start = time.perf_counter()
+    gallery = open_gallery(file)
+    found: dict[str, Any] = {"build_s": time.perf_counter() - start, "disk_mb": file.stat().st_size / 1e6}
+    found["answers"], found["plain"] = timed(asked(gallery, None), queries)
+    found["filtered_answers"], found["filtered"] = timed(asked(gallery, WHERE), queries)
+    return found
+
+
+def lance_built(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
+    """Measure making the index."""
+    start = time.perf_counter()
+    index(embeddings=file, out=folder, exact_below=0, quiet=True)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {"build_s": time.perf_counter() - start, "disk_mb": size / 1e6}
+
+
+def lance(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
+    """Measure the index on disk."""
+    gallery = open_gallery(folder, exact_below=0)
+    found: dict[str, Any] = {}
+    found["answers"], found["plain"] = timed(asked(gallery, None), queries)
+    found["filtered_answers"], found["filtered"] = timed(asked(gallery, WHERE), queries)
+    return found
+
+
+def faiss_hnsw(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
+    """Measure faiss' HNSW in memory, which knows no conditions on columns."""
+    import faiss
+
+    embeddings = Embeddings.read(file)
+    start = time.perf_counter()
+    graph = faiss.IndexHNSWFlat(embeddings.dimension, 32, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = 100
+    graph.add(embeddings.vectors)
+    graph.hnsw.efSearch = 128
+    found: dict[str, Any] = {"build_s": time.perf_counter() - start}
+    path = folder.with_suffix(".faiss")
+    faiss.write_index(graph, str(path))
+    found["disk_mb"] = path.stat().st_size / 1e6
+    path.unlink()
+    ids = embeddings.ids
+    found["answers"], found["plain"] = timed(
+        lambda query: [ids[row] for row in graph.search(query[None], 10)[1][0] if row >= 0], queries
+    )
+    return found
+
+
+def alone(task: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Run a task in a new process; add its peak memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found, peak = pool.apply(_with_peak, (task, arguments))
+    return found | {"peak_mb": peak / 1e3}
+
+
+def _with_peak(task: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> tuple[dict[str, Any], int]:
+    found = task(*arguments)
+    return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def recall(found: list[list[str]], truth: list[list[str]]) -> float:
+    """Return the mean share of the true ten nearest that were found."""
+    return float(np.mean([len({*one} & {*other}) / len(other) for one, other in zip(found, truth, strict=True)]))
+
+
+def main() -> None:
+    """Measure each size and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("embeddings", nargs="+", type=Path)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100_000])
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--engines", nargs="+", default=["lance", "faiss"], choices=["lance", "faiss"])
+    parser.add_argument("--scratch", type=Path, help="where galleries are made and deleted again")
+    parser.add_argument("--out", type=Path, default=Path("search_scale.json"))
+    arguments = parser.parse_args()
+    files = [Embeddings.read(path) for path in arguments.embeddings]
+    real = np.concatenate([file.vectors[file.ok] for file in files])
+    queries = jittered(real, arguments.queries, np.random.default_rng(1))
+    report = []
+    for size in arguments.sizes:
+        scratch = Path(tempfile.mkdtemp(dir=arguments.scratch))
+        try:
+            file, folder = scratch / "e.parquet", scratch / "index"
+            write_gallery(real, size, file)
+            engines = {"exact": alone(exact, file, folder, queries)}
+            truth = engines["exact"].pop("answers"), engines["exact"].pop("filtered_answers")
+            if "lance" in arguments.engines:
+                built = alone(lance_built, file, folder, queries)
+                found = alone(lance, file, folder, queries)
+                built["peak_build_mb"] = built.pop("peak_mb")
+                engines["lance"] = built | found
+            if "faiss" in arguments.engines:
+                engines["faiss"] = alone(faiss_hnsw, file, folder, queries)
+            for name, result in engines.items():
+                if name != "exact":
+                    result["recall_at_10"] = recall(result.pop("answers"), truth[0])
+                    if "filtered_answers" in result:
+                        result["filtered"]["recall_at_10"] = recall(result.pop("filtered_answers"), truth[1])
+                print(json.dumps({"size": size, "engine": name, **result}), flush=True)
+            report.append({"size": size, "dimension": real.shape[1], "engines": engines})
+        finally:
+            shutil.rmtree(scratch)
+    arguments.out.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
