@@ -140,8 +140,8 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'serve'"):
-        _ = galaxalign.serve
+    with pytest.raises(AttributeError, match="no attribute 'observe'"):
+        _ = galaxalign.observe
 
 
 @pytest.mark.parametrize("verb", ["symbols", "simulate", "demo"])

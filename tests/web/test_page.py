@@ -181,7 +181,8 @@ def test_a_drawing_finds_galaxies(page: Page) -> None:
 
 def test_a_picture_is_searched_with(page: Page, embeddings: Path) -> None:
     picture = next((embeddings.parent / "images").rglob("*.*"))
-    page.set_input_files("#file", picture)
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/table")):
+        page.set_input_files("#file", picture)
     expect(page.locator(f".chip:has-text('{picture.name}')")).to_be_visible()
 
 
