@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
+import re
 import shutil
 import tempfile
 import time
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
+from galaxalign.gallery.disk import DiskRows
 from galaxalign.gallery.gallery import Gallery, open_gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.indexing import index
@@ -99,10 +100,12 @@ def lance_built(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]
     return {"build_s": time.perf_counter() - start, "disk_mb": size / 1e6}
 
 
-def lance(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
+def lance(file: Path, folder: Path, queries: np.ndarray, probes: int, refine: int) -> dict[str, Any]:
     """Measure the index on disk."""
-    gallery = open_gallery(folder, exact_below=0)
-    found: dict[str, Any] = {}
+    rows = DiskRows(folder)
+    rows.probes, rows.refine = probes, refine
+    gallery = Gallery(rows)
+    found: dict[str, Any] = {"probes": probes, "refine": refine}
     found["answers"], found["plain"] = timed(asked(gallery, None), queries)
     found["filtered_answers"], found["filtered"] = timed(asked(gallery, WHERE), queries)
     return found
@@ -139,7 +142,9 @@ def alone(task: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any
 
 def _with_peak(task: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> tuple[dict[str, Any], int]:
     found = task(*arguments)
-    return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return found, int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
 
 
 def recall(found: list[list[str]], truth: list[list[str]]) -> float:
@@ -154,6 +159,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[100_000])
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--engines", nargs="+", default=["lance", "faiss"], choices=["lance", "faiss"])
+    parser.add_argument("--probes", type=int, default=DiskRows.probes, help="of LanceDB: cells looked into")
+    parser.add_argument("--refine", type=int, default=DiskRows.refine, help="of LanceDB: times the answers compared")
     parser.add_argument("--scratch", type=Path, help="where galleries are made and deleted again")
     parser.add_argument("--out", type=Path, default=Path("search_scale.json"))
     arguments = parser.parse_args()
@@ -170,7 +177,7 @@ def main() -> None:
             truth = engines["exact"].pop("answers"), engines["exact"].pop("filtered_answers")
             if "lance" in arguments.engines:
                 built = alone(lance_built, file, folder, queries)
-                found = alone(lance, file, folder, queries)
+                found = alone(lance, file, folder, queries, arguments.probes, arguments.refine)
                 built["peak_build_mb"] = built.pop("peak_mb")
                 engines["lance"] = built | found
             if "faiss" in arguments.engines:

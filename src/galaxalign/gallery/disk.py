@@ -48,7 +48,7 @@ HEALPIX, HEALPIX_ORDER = "healpix_29", 29
 """Column of the nested HEALPix cell of each position: at this order a cell is 0.4 milliarcsec wide."""
 
 _RANGES = 300  # pieces of the sky in one condition
-_PROBES, _REFINE = 40, 20
+_REFETCHED = 2000  # vectors that one part has compared exactly, at most
 _IDS = 500  # ids in one condition
 
 
@@ -104,6 +104,10 @@ class DiskRows:
     """
 
     exact = False
+    probes = 20
+    """Cells of the vector index that are looked into: more find more, and take longer."""
+    refine = 10
+    """How many times the answers are compared exactly."""
 
     def __init__(self, path: str | Path) -> None:
         self._database = connect(path)
@@ -184,7 +188,7 @@ class DiskRows:
         tables, all_found = [], True
         for part in parts[weights > 0]:
             query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
-            query = query.nprobes(_PROBES).refine_factor(max(1, min(_REFINE, 2000 // fetched)))
+            query = query.nprobes(self.probes).refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
             if condition:
                 query = query.where(condition, prefilter=True)
             found = _answer(
@@ -199,7 +203,10 @@ class DiskRows:
             keep &= in_moc(ra, dec, moc)
         vectors = _matrix(table.column("embedding"))
         cosines = similarities(vectors, np.arange(len(vectors)), parts)
-        mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
+        # The cosine to a single part is its score as it is.
+        mean, spread = np.zeros(len(parts)), np.ones(len(parts))
+        if several:
+            mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
         scores = contributions(cosines, weights, mean, spread).sum(axis=1)
         kept = np.flatnonzero(keep)
         chosen = kept[np.argsort(-scores[kept], kind="stable")][:n]
@@ -220,7 +227,7 @@ class DiskRows:
 
     def _condition(self, sieve: Sieve) -> tuple[str, MOC | None]:
         """Return the condition of a query in SQL, and the MOC where the condition lets too much through."""
-        found, left = ["status = 'ok'"] if not sieve.where else [], None
+        found, left = [], None
         if sieve.where is not None:
             check_where(sieve.where)
             found.append(f"({sieve.where})")

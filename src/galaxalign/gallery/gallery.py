@@ -257,7 +257,7 @@ class Gallery:
     ) -> tuple[Candidates, NDArray[np.float64], list[list[int]]]:
         """Return candidates, what each part adds to their scores, and which of them are one answer, best first."""
         wanted = query.offset + query.k
-        asked = 2 * wanted + 50 if query.collapse else wanted
+        asked = wanted + max(10, wanted // 2) if query.collapse else wanted
         while True:
             found = self._rows.best(vectors, weights, asked, sieve)
             why = contributions(found.cosines, weights, found.mean, found.spread)
@@ -285,10 +285,10 @@ class Gallery:
             return "the query does not say what right answers are called in the column label"
         if self._sample is None:
             self._sample = self._rows.sampled(_SAMPLE)
-        ids, cosines = self._sample.similarities(vectors, sieve)
-        names = self._sample.rows(ids, ["label"]).column(0).to_pylist()
-        has_label = np.array([bool(name) for name in names], dtype=bool)
-        right = np.array([name == label for name in names], dtype=bool)[has_label]
+        rows, cosines = self._sample.similarities(vectors, sieve)
+        names = self._sample.labels[rows]
+        has_label = names != ""
+        right = (names == label)[has_label]
         labelled = contributions(cosines, weights, found.mean, found.spread).sum(axis=1)[has_label]
         return chance_of_being_right(scores, labelled, right)
 

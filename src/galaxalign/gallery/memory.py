@@ -185,12 +185,17 @@ class MemoryRows:
         rows = np.sort(np.random.default_rng(0).permutation(self._ok)[:n])
         return MemoryRows(self._table.take(pa.array(rows)), self._vectors[rows], self.metadata)
 
-    def similarities(self, parts: NDArray[np.float32], sieve: Sieve) -> tuple[list[str], NDArray[np.float32]]:
-        """Return ids and cosines (N, P) of the galaxies with an embedding that are let through."""
+    def similarities(self, parts: NDArray[np.float32], sieve: Sieve) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return row numbers and cosines (N, P) of the galaxies with an embedding that are let through."""
         rows = self._ok[self.let_through(sieve)[self._ok]]
-        return self._table.column("id_str").take(pa.array(rows)).to_pylist(), similarities(self._vectors, rows, parts)
+        return rows, similarities(self._vectors, rows, parts)
 
-    @property
+    @cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """The column label, (len(self),); "" where there is none."""
+        return np.array([value or "" for value in self._table.column("label").to_pylist()], dtype=str)
+
+    @cached_property
     def unit_vectors(self) -> NDArray[np.float32]:
         """Vectors of the galaxies that have one, (N, D)."""
         return self._vectors[self._ok]
