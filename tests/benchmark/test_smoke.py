@@ -13,7 +13,7 @@ SMOKE = Path(__file__).parents[2] / "benchmarks" / "smoke.toml"
 
 
 def test_the_smoke_benchmark_runs_to_its_report(tmp_path: Path) -> None:
-    simulate(taxonomy="galaxy10_decals", n=160, size=64, out=tmp_path / "survey", quiet=True)
+    simulate(taxonomy="galaxy10_decals", n=120, size=64, out=tmp_path / "survey", quiet=True)
     page = benchmark(config=SMOKE, data=tmp_path / "survey", out=tmp_path / "out", quiet=True)
     plan = load_benchmark(SMOKE, data=tmp_path / "survey")
     results = read_results(tmp_path / "out", plan)
