@@ -49,7 +49,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "not of the described form"},
     429: {"model": Problem, "description": "too often"},
 }
-_BINARY = {200: {"content": {"application/octet-stream": {}}}}
+_BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
 
 def create_app(
