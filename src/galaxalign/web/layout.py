@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -143,7 +144,7 @@ def column_bytes(table: pa.Table, name: str) -> bytes:
     return _with_header(header, codes.to_numpy(zero_copy_only=False).astype("<u2").tobytes())
 
 
-def _with_header(header: dict[str, object], body: bytes) -> bytes:
+def _with_header(header: Mapping[str, object], body: bytes) -> bytes:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 4)
     return struct.pack("<I", len(text)) + text + body
