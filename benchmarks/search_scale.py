@@ -20,6 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +140,9 @@ def faiss_hnsw(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
 
 
 def alone(task: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Run a task in a new process; add its peak memory."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        found, peak = pool.apply(_with_peak, (task, arguments))
+    """Run a task in a new process; add its peak memory. A process that is killed, as for memory, ends the run."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found, peak = pool.submit(_with_peak, task, arguments).result()
     return found | {"peak_mb": peak / 1e3}
 
 

@@ -129,26 +129,28 @@ class Embeddings:
         metadata = read_metadata(schema, source)
         dimension = schema.field("embedding").type.list_size
         rows = file.metadata.num_rows
-        vectors = np.zeros((rows, dimension), dtype=np.float32)
-        start = 0
-        # Batch by batch, so that the file's bytes and the matrix are never both in memory as a whole.
-        for batch in file.iter_batches(columns=["embedding"]):
-            column = batch.column(0)
-            filled = np.asarray(column.is_valid())
-            values = column.drop_null().flatten().to_numpy(zero_copy_only=False)
-            vectors[start : start + len(batch)][filled] = values.reshape(-1, dimension)
-            start += len(batch)
         others = file.read(columns=[name for name in schema.names if name != "embedding"])
         status = others.column("status").to_pylist()
         ok = np.array([value == "ok" for value in status], dtype=bool)
-        norms = np.linalg.norm(vectors, axis=1)
-        broken = np.flatnonzero(ok & ~(np.abs(norms - 1) < _UNIT_TOLERANCE))
-        if broken.size:
+        vectors = np.zeros((rows, dimension), dtype=np.float32)
+        broken: list[int] = []
+        start = 0
+        # Batch by batch, so that nothing but the matrix itself is in memory as a whole.
+        for batch in file.iter_batches(columns=["embedding"]):
+            column = batch.column(0)
+            part, good = vectors[start : start + len(batch)], ok[start : start + len(batch)]
+            filled = np.asarray(column.is_valid())
+            values = column.drop_null().flatten().to_numpy(zero_copy_only=False)
+            part[filled] = values.reshape(-1, dimension)
+            norms = np.linalg.norm(part, axis=1)
+            broken += (start + np.flatnonzero(good & ~(np.abs(norms - 1) < _UNIT_TOLERANCE))).tolist()
+            part[good] /= np.where(norms > 0, norms, 1)[good, None]
+            start += len(batch)
+        if broken:
             raise InputError(
-                f"{source} has {broken.size} embeddings that are not unit vectors, first in row {broken[0]}; "
+                f"{source} has {len(broken)} embeddings that are not unit vectors, first in row {broken[0]}; "
                 "make it again with galaxalign embed"
             )
-        vectors[ok] /= norms[ok, None]
         columns = {
             name: others.column(name).to_numpy(zero_copy_only=False) for name in others.column_names if name not in _OWN
         }
