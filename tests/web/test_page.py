@@ -6,37 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from galaxalign.gallery.gallery import Gallery
 
 pytestmark = pytest.mark.browser
 
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-swiftshader",
-]
 _READY = "window.galaxalignMap && galaxalignMap() && document.querySelector('#map-note').textContent === ''"
 _WAIT = 60_000  # ms: without a graphics card a busy machine draws slowly
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, address: str) -> Iterator[Page]:
+def page(browser: Browser, address: str) -> Iterator[Page]:
     """Return the page as it opens, at 1280 x 800; what it throws fails the test that is running."""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-        page.set_default_timeout(_WAIT)
-        expect.set_options(timeout=_WAIT)
-        page.goto(address)
-        page.wait_for_function(_READY)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    page.set_default_timeout(_WAIT)
+    expect.set_options(timeout=_WAIT)
+    page.goto(address)
+    page.wait_for_function(_READY)
+    yield page
+    page.close()
 
 
 @pytest.fixture(autouse=True)

@@ -132,6 +132,7 @@ class Explorer:
             map_state=self.layout.state,
             map_method=self.layout.method,
             map_problem=self.layout.problem,
+            map_points=self.settings.map_points,
             problem=self._problem,
         )
 

@@ -154,6 +154,7 @@ class About(BaseModel):
     map_state: Literal["ready", "making", "failed"]
     map_method: str
     map_problem: str
+    map_points: int
     problem: str = Field(description="why the model is not at hand, where it is not")
 
 

@@ -35,6 +35,8 @@ class Settings(BaseModel):
         What stands at the top of the page.
     labels : path, optional
         File that keeps the labels given in the page; none can be given without it.
+    map_points : int
+        How many galaxies the map draws at once; 0: as many as the browser's graphics card, or its absence, allows.
     label_names : tuple of str
         What galaxies can be labelled as; the model's classes where it is empty.
     """
@@ -49,6 +51,7 @@ class Settings(BaseModel):
     upload_bytes: int = Field(default=20 * 2**20, gt=0)
     upload_pixels: int = Field(default=25_000_000, gt=0)
     costly_per_minute: int = Field(default=240, gt=0)
+    map_points: int = Field(default=0, ge=0)
     title: str = "galaxies"
     labels: Path | None = None
     label_names: tuple[str, ...] = ()

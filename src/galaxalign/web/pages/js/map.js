@@ -1,7 +1,7 @@
 // The map: the scatter plot of jupyter-scatter, linked with everything else.
 
 import * as api from "./api.js";
-import { $, attempt, count, h, readable, sentence } from "./dom.js";
+import { $, attempt, count, debounce, h, readable, sentence } from "./dom.js";
 import { changed, focusOn, on, remember, select, state } from "./state.js";
 import { hostScatter } from "./widget-host.js";
 
@@ -10,7 +10,12 @@ const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9
 const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 const FAR = 10; // where what has no place is put: no lasso comes there
 
-const map = { plot: null, points: null, colours: null, found: null };
+// How many points are drawn at once. Without a graphics card a processor draws them.
+const MOST = { card: 500_000, none: 50_000 };
+const ALWAYS = 20_000; // of what is found or selected, beside the sample
+
+// Rows of all galaxies in `points`; those that are drawn in `rows`, and in `places` where among the drawn each row is, or -1.
+const map = { plot: null, points: null, colours: null, rows: null, places: null, shuffled: null, most: 0, busy: null, again: false };
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export async function startMap() {
@@ -31,6 +36,9 @@ export async function startMap() {
     const points = await api.map();
     for (const axis of [points.x, points.y]) axis.forEach((value, place) => Number.isNaN(value) && (axis[place] = FAR));
     map.points = points;
+    map.most = state.about.map_points || (hasCard() ? MOST.card : MOST.none);
+    map.shuffled = shuffled(points.x.length);
+    map.places = new Int32Array(points.x.length);
     map.extent = extentOf(points);
     map.plot = await hostScatter($("#map"), { backgroundColor: style("--map"), lassoColor: style("--accent"), actionKeyMap: { lasso: "shift", merge: "ctrl", remove: "alt" } });
     listen();
@@ -73,25 +81,135 @@ async function colourBy(name) {
   await draw();
 }
 
-async function draw() {
-  const { z, palette, kind } = map.colours;
-  const number = map.points.x.length;
+/** Draws what is in view; a call that comes while another draws makes that one draw once more. */
+function draw() {
+  map.again = true;
+  map.busy ??= (async () => {
+    try {
+      while (map.again) {
+        map.again = false;
+        await drawOnce();
+      }
+    } finally {
+      map.busy = null;
+    }
+  })();
+  return map.busy;
+}
+
+async function drawOnce() {
+  const { palette, kind } = map.colours;
+  const rows = rowsToDraw();
+  map.rows = rows;
+  map.places.fill(-1);
+  rows.forEach((row, place) => (map.places[row] = place));
+  const of = (values) => Float32Array.from(rows, (row) => values[row]);
+  const number = rows.length;
   const size = number > 200_000 ? 1.5 : number > 20_000 ? 2.5 : 4.5;
   const found = new Float32Array(number);
   const any = state.hits.length > 0;
-  for (const hit of state.hits) if (hit.row !== null) found[hit.row] = 1;
+  for (const hit of state.hits) if (hit.row !== null && map.places[hit.row] >= 0) found[map.places[hit.row]] = 1;
   map.plot.set({
     colorBy: "valueA", pointColor: palette, pointColorActive: style("--mark"), pointColorHover: style("--mark"),
     sizeBy: "valueB", pointSize: [size, size + 5], opacityBy: "valueB",
     opacity: any ? [0.28, 1] : [number > 200_000 ? 0.35 : 0.75, 1],
     opacityInactiveMax: 1, opacityInactiveScale: 0.6, pointSizeSelected: 3, pointOutlineWidth: 1.5,
     backgroundColor: style("--map"), lassoColor: style("--accent"),
-    performanceMode: number > 500_000,
   });
-  const again = map.drawn ? { spatialIndex: map.plot.get("spatialIndex"), preventFilterReset: true } : {};
-  await map.plot.draw({ x: map.points.x, y: map.points.y, z, w: found },
-    { zDataType: kind, wDataType: "categorical", select: [...state.selected], ...again });
-  map.drawn = true;
+  await map.plot.draw({ x: of(map.points.x), y: of(map.points.y), z: of(map.colours.z), w: found },
+    { zDataType: kind, wDataType: "categorical", select: placesOf(state.selected) });
+  told();
+}
+
+/** The rows in view, and a random sample of them where they are too many; what was found or selected is among them. */
+function rowsToDraw() {
+  const number = map.points.x.length;
+  if (number <= map.most) return Int32Array.from({ length: number }, (_, row) => row);
+  const box = map.seen ?? { left: -Infinity, right: Infinity, low: -Infinity, high: Infinity };
+  const { x, y } = map.points;
+  const taken = new Uint8Array(number);
+  const rows = [];
+  const take = (row) => {
+    if (row === null || taken[row]) return;
+    taken[row] = 1;
+    rows.push(row);
+  };
+  // In a fixed random order, so that a galaxy that was drawn stays when the view moves a little.
+  for (const row of map.shuffled) {
+    if (rows.length === map.most) break;
+    if (x[row] >= box.left && x[row] <= box.right && y[row] >= box.low && y[row] <= box.high) take(row);
+  }
+  map.whole = rows.length < map.most;
+  for (const hit of state.hits) take(hit.row);
+  let left = ALWAYS;
+  for (const row of state.selected) {
+    if (left-- === 0) break;
+    take(row);
+  }
+  return Int32Array.from(rows);
+}
+
+/** Says how many of the galaxies in view are drawn, where it is not all. */
+function told() {
+  const part = map.points.x.length > map.most && !map.whole;
+  $("#map-part").hidden = !part;
+  if (part) $("#map-part").textContent = `${count(map.most)} of ${count(map.points.x.length)} drawn; zoom in for all`;
+}
+
+/** What the camera shows, and half as much again on each side. */
+function seen() {
+  const { target, distance } = camera();
+  const frame = $("#map").getBoundingClientRect();
+  const [wide, high] = [1.5 * distance * (frame.width / frame.height), 1.5 * distance];
+  return { left: target[0] - wide, right: target[0] + wide, low: target[1] - high, high: target[1] + high };
+}
+
+const look = debounce(() => {
+  map.seen = seen();
+  if (map.points.x.length > map.most) attempt(draw);
+}, 250);
+
+function placesOf(rows) {
+  const found = [];
+  for (const row of rows) if (map.places[row] >= 0) found.push(map.places[row]);
+  return found;
+}
+
+/** Row numbers in a random order that is the same each time. */
+function shuffled(number) {
+  const rows = Int32Array.from({ length: number }, (_, row) => row);
+  let seed = 1;
+  for (let place = number - 1; place > 0; place -= 1) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const other = Math.floor((seed / 2 ** 32) * (place + 1));
+    [rows[place], rows[other]] = [rows[other], rows[place]];
+  }
+  return rows;
+}
+
+function hasCard() {
+  const gl = document.createElement("canvas").getContext("webgl");
+  const about = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = about ? gl.getParameter(about.UNMASKED_RENDERER_WEBGL) : "";
+  return !/swiftshader|llvmpipe|software|basic render/i.test(name);
+}
+
+/** The rows of all galaxies within a polygon, drawn or not. */
+function rowsWithin(corners) {
+  const { x, y } = map.points;
+  const [xs, ys] = [corners.map((one) => one[0]), corners.map((one) => one[1])];
+  const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const rows = [];
+  for (let row = 0; row < x.length; row += 1) {
+    const [px, py] = [x[row], y[row]];
+    if (px < left || px > right || py < low || py > high) continue;
+    let inside = false;
+    for (let one = 0, other = xs.length - 1; one < xs.length; other = one, one += 1) {
+      if (ys[one] > py !== ys[other] > py && px < ((xs[other] - xs[one]) * (py - ys[one])) / (ys[other] - ys[one]) + xs[one]) inside = !inside;
+    }
+    if (inside) rows.push(row);
+  }
+  return rows;
 }
 
 function legend(column, others) {
@@ -110,12 +228,30 @@ function legend(column, others) {
 }
 
 function listen() {
-  map.plot.subscribe("select", ({ points }) => {
-    select(points, { from: "map" });
-    if (points.length === 1) focusOn(points[0], { flash: true });
-    else if (points.length) changed("chosen");
+  let lasso = false;
+  let keys = {};
+  // The plot knows the drawn galaxies alone; a lasso holds all.
+  addEventListener("mouseup", ({ ctrlKey, metaKey, altKey }) => (keys = { add: ctrlKey || metaKey, less: altKey }), { capture: true });
+  map.plot.subscribe("lassoStart", () => (lasso = true));
+  map.plot.subscribe("lassoEnd", ({ coordinates }) => {
+    lasso = false;
+    const within = rowsWithin(coordinates);
+    const gone = new Set(keys.less ? within : []);
+    select(keys.less ? [...state.selected].filter((row) => !gone.has(row)) : within, { from: "map", add: keys.add });
+    map.plot.select(placesOf(state.selected), { preventEvent: true });
+    if (state.selected.size === 1) focusOn([...state.selected][0], { flash: true });
+    else if (state.selected.size) changed("chosen");
   });
-  map.plot.subscribe("deselect", () => select([], { from: "map" }));
+  map.plot.subscribe("select", ({ points }) => {
+    if (lasso) return;
+    const rows = points.map((place) => map.rows[place]);
+    const unseen = keys.add || keys.less ? [...state.selected].filter((row) => map.places[row] < 0) : [];
+    select([...rows, ...unseen], { from: "map" });
+    if (rows.length === 1) focusOn(rows[0], { flash: true });
+    else if (rows.length) changed("chosen");
+  });
+  map.plot.subscribe("deselect", () => lasso || select([], { from: "map" }));
+  map.plot.subscribe("view", look);
   map.plot.subscribe("pointover", hover);
   map.plot.subscribe("pointout", () => ($("#hover").hidden = true));
   for (const button of document.querySelectorAll("[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
@@ -167,11 +303,12 @@ function keys(event) {
   event.stopPropagation();
 }
 
-async function hover(row) {
+async function hover(place) {
+  const row = map.rows[place];
   const box = $("#hover");
   if (!state.ids.has(row)) remember(row, (await api.ids([row]))[0]);
   const id = state.ids.get(row);
-  const [x, y] = map.plot.getScreenPosition(row) ?? [0, 0];
+  const [x, y] = map.plot.getScreenPosition(place) ?? [0, 0];
   const frame = $(".map-frame").getBoundingClientRect();
   box.replaceChildren(state.about.can.pictures ? h("img", { src: api.cutout(id), alt: "" }) : "", id);
   box.style.left = `${Math.min(x + 12, frame.width - 134)}px`;
@@ -212,13 +349,25 @@ function fingers(frame) {
 }
 
 on("selection", (from) => {
-  if (!map.plot || from === "map") return;
-  if (state.selected.size) map.plot.select([...state.selected], { preventEvent: true });
+  if (!map.plot || !map.rows || from === "map") return;
+  if (state.selected.size <= ALWAYS && [...state.selected].some((row) => map.places[row] < 0)) attempt(draw);
+  else if (state.selected.size) map.plot.select(placesOf(state.selected), { preventEvent: true });
   else map.plot.deselect({ preventEvent: true });
 });
 on("answer", () => map.colours && attempt(draw));
 on("theme", () => map.colours && attempt(draw));
-on("focus", ({ row }) => map.plot?.hover && map.plot.hover(row, { showReticleOnce: true, preventEvent: true }));
+on("focus", ({ row }) => map.places?.[row] >= 0 && map.plot.hover(map.places[row], { showReticleOnce: true, preventEvent: true }));
 
-/** For tests: how many points are drawn and where the camera stands. */
-window.galaxalignMap = () => map.plot && { points: map.plot.get("points").length, distance: camera().distance, selected: map.plot.get("selectedPoints").length, at: (row) => map.plot.getScreenPosition(row) };
+/** For tests: how many points are drawn, where the camera stands, and where on the page a galaxy is. */
+window.galaxalignMap = () => map.rows && {
+  points: map.rows.length,
+  distance: camera().distance,
+  selected: map.plot.get("selectedPoints").length,
+  drawn: (row) => map.places[row] >= 0,
+  at: (row) => {
+    const { target, distance } = camera();
+    const frame = $("#map canvas").getBoundingClientRect();
+    const half = frame.height / 2 / distance;
+    return [frame.x + frame.width / 2 + (map.points.x[row] - target[0]) * half, frame.y + frame.height / 2 - (map.points.y[row] - target[1]) * half];
+  },
+};
