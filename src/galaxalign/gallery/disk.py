@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from galaxalign.analysis.search import contributions, moments, similarities
 from galaxalign.errors import InputError
 from galaxalign.gallery.filters import check_where, in_moc, read_moc
-from galaxalign.gallery.memory import Candidates, MemoryRows, Sieve, unknown_columns
+from galaxalign.gallery.memory import PIECE, Candidates, MemoryRows, Sieve, unknown_columns
 from galaxalign.gallery.query import Cone
 
 if TYPE_CHECKING:
@@ -168,6 +168,12 @@ class DiskRows:
             if reason != "ok":
                 raise InputError(f"galaxy {identity} has no embedding ({reason}); search with another galaxy")
         return _matrix(found.column("embedding"))
+
+    def pieces(self) -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
+        """Yield ids and unit vectors (B, D) of all galaxies that have an embedding, some at a time."""
+        query = self._galaxies.search().where("status = 'ok'").select(["id_str", "embedding"])
+        for batch in query.to_batches(batch_size=PIECE):
+            yield batch.column("id_str"), _matrix(pa.chunked_array([batch.column("embedding")]))
 
     def best(
         self, parts: NDArray[np.float32], weights: NDArray[np.float64], n: int, sieve: Sieve | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,10 @@ class Gallery:
     def neighbours(self, id: str, k: int = 20) -> Results:
         """Return the k galaxies that look most like one of the gallery."""
         return self.search(Query(parts=[Part(kind="id", value=id)], k=k))
+
+    def pieces(self) -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
+        """Yield ids and unit vectors (B, D) of all galaxies that have an embedding, some at a time."""
+        return self._rows.pieces()
 
     def sample(self, n: int) -> NDArray[np.float32]:
         """Return the unit vectors (at most n, D) of random galaxies, always the same ones."""

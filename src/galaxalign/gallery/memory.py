@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,11 @@ from galaxalign.errors import InputError
 from galaxalign.gallery.filters import SqlFilter, in_cone, in_moc, read_moc
 from galaxalign.gallery.query import Cone
 
-__all__ = ["Candidates", "MemoryRows", "Sieve", "unknown_columns"]
+__all__ = ["PIECE", "Candidates", "MemoryRows", "Sieve", "unknown_columns"]
+
+
+PIECE = 32_768
+"""Galaxies that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,13 @@ class MemoryRows:
             if (reason := status[place].as_py()) != "ok":
                 raise InputError(f"galaxy {identity} has no embedding ({reason}); search with another galaxy")
         return self._vectors[places]
+
+    def pieces(self) -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
+        """Yield ids and unit vectors (B, D) of all galaxies that have an embedding, some at a time."""
+        for start in range(0, len(self._ok), PIECE):
+            rows = self._ok[start : start + PIECE]
+            ids = self._table.column("id_str").take(pa.array(rows))
+            yield ids.combine_chunks(), self._vectors[rows]
 
     def best(
         self, parts: NDArray[np.float32], weights: NDArray[np.float64], n: int, sieve: Sieve | None = None

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from sklearn.decomposition import PCA
 
 from galaxalign.analysis.projection import METHODS, project
 from galaxalign.data.tables import read_table
@@ -22,6 +23,7 @@ __all__ = ["Layout", "column_bytes"]
 
 # Up to here t-SNE takes less than about a minute on two cores; beyond, the quick map is shown unless one is given.
 _QUICK = 20_000
+_FITTED = 10_000  # galaxies from which the axes of the quick map are known
 _MOST_NAMES = 60  # different texts of a column that is still worth colours
 
 
@@ -73,16 +75,26 @@ class Layout:
     def make(self) -> None:
         """Calculate the map; what goes wrong is told in `problem`."""
         try:
-            read = self._gallery.table(["id_str"], "status = 'ok'").column("id_str")
-            vectors = self._gallery.vectors(read.to_pylist())
-            rows = pc.index_in(read, value_set=self.ids).to_numpy()
-            self._places[rows] = _scaled(project(vectors, method=self.method, seed=self._seed))
+            ids, places = self._projected()
+            rows = pc.index_in(ids.cast(pa.string()), value_set=self.ids).to_numpy()
+            self._places[rows] = _scaled(places)
         except InputError as error:
             self.state, self.problem = "failed", str(error)
         except Exception as error:  # the thread has no caller that could hear of it
             self.state, self.problem = "failed", f"the map could not be calculated ({type(error).__name__}: {error})"
         else:
             self.state = "ready"
+
+    def _projected(self) -> tuple[pa.ChunkedArray, np.ndarray]:
+        """Return the galaxies that have an embedding and their places (N, 2)."""
+        if self.method != "pca" or len(self) <= _QUICK:
+            pieces = list(self._gallery.pieces())
+            ids = pa.chunked_array([ids for ids, _ in pieces], pa.string())
+            return ids, project(np.concatenate([part for _, part in pieces]), method=self.method, seed=self._seed)
+        # Two axes are known well enough from a sample; then the vectors of millions need not be in memory.
+        axes = PCA(2, random_state=self._seed).fit(self._gallery.sample(_FITTED))
+        found = [(ids, axes.transform(part).astype(np.float32)) for ids, part in self._gallery.pieces()]
+        return pa.chunked_array([ids for ids, _ in found]), np.concatenate([places for _, places in found])
 
     def rows(self, ids: pa.Array | list[str]) -> list[int | None]:
         """Return the rows of some galaxies; None where an id is not there."""

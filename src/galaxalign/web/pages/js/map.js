@@ -11,8 +11,8 @@ const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", 
 const FAR = 10; // where what has no place is put: no lasso comes there
 
 // How many points are drawn at once. Without a graphics card a processor draws them.
-const MOST = { card: 500_000, none: 50_000 };
-const ALWAYS = 20_000; // of what is found or selected, beside the sample
+const MOST = { card: 500_000, none: 20_000 };
+const ALWAYS = 5_000; // of what is found or selected, beside the sample
 
 // Rows of all galaxies in `points`; those that are drawn in `rows`, and in `places` where among the drawn each row is, or -1.
 const map = { plot: null, points: null, colours: null, rows: null, places: null, shuffled: null, most: 0, busy: null, again: false };
