@@ -681,7 +681,7 @@ def audit(
 @app.command()
 def serve(
     embeddings: Annotated[
-        Path, typer.Argument(metavar="EMBEDDINGS|INDEX", help="Made by galaxalign embed or galaxalign index.")
+        str, typer.Argument(metavar="EMBEDDINGS|INDEX", help="Made by galaxalign embed or galaxalign index.")
     ],
     *,
     model: Annotated[str | None, typer.Option("--model", help="The one the file names by default.")] = None,

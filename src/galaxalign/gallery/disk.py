@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,14 +54,31 @@ _IDS = 500  # ids in one condition
 
 
 def connect(path: str | Path) -> Any:
-    """Return the LanceDB database at a path or address; InputError where the library is missing."""
+    """Return the LanceDB database at a path or address.
+
+    Raises
+    ------
+    InputError
+        The library is missing, or the address cannot be reached.
+    """
     # What it says of every new table is no news to users; set before the first import, which reads it.
     os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError:
         raise InputError("an index needs LanceDB; pip install 'galaxalign[explore]'") from None
-    return lancedb.connect(str(path))
+    if "://" not in str(path):
+        return lancedb.connect(str(path))
+    try:
+        database = lancedb.connect(str(path))
+        table_names(database)
+    except (ValueError, RuntimeError, OSError) as error:
+        told = re.search("<Message>(.*?)</Message>", str(error))
+        reason = told[1] if told else " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path} cannot be reached ({reason}); check the address, the credentials and the region"
+        ) from error
+    return database
 
 
 def table_names(database: Any) -> list[str]:
