@@ -17,8 +17,8 @@ from galaxalign.gallery.results import Results
 
 __all__ = ["export_marks", "marks_table", "read_marks", "refine", "refined_query"]
 
-CLASSIFIER_FROM = 5
-"""Marks of each kind from which a classifier takes the place of Rocchio's rule."""
+CLASSIFIER_FROM = 2
+"""Marks of each kind from which a classifier takes the place of Rocchio's rule; see benchmarks/feedback.py."""
 
 _BETA, _GAMMA = 0.75, 0.25  # Rocchio (1971) with the usual weights of Manning et al. (2008), section 9.1
 _BACKGROUND = 1000
@@ -52,11 +52,11 @@ def refine(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[st
 def refined_query(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[str]) -> Query:
     """Return the query with a part that points from the bad to the good galaxies.
 
-    With few marks it is Rocchio's: the mean of the good less a third of the mean of the bad, both about the mean of
-    the gallery, beside the parts of the query. From 5 of each on it is the direction of a logistic regression of good
-    against bad and a random sample of the gallery (which is mostly not what is wanted, and weighs as much as the bad),
-    and takes the place of the query. Either is one direction in the space of embeddings, so that the search
-    with it is as fast as any, in memory or on disk.
+    With fewer than 2 marks of a kind it is Rocchio's: the mean of the good less a third of the mean of the bad, both
+    about the mean of the gallery, beside the parts of the query. From 2 of each on it is the direction of a logistic
+    regression of good against bad and a random sample of the gallery (which is mostly not what is wanted, and weighs as
+    much as the bad), and takes the place of the query. Either is one direction in the space of embeddings, so that the
+    search with it is as fast as any, in memory or on disk.
 
     Parameters and errors are those of `refine`.
     """
