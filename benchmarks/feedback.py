@@ -1,6 +1,6 @@
 """Does marking help, and when should a classifier take Rocchio's place?
 
-    python benchmarks/feedback.py EMBEDDINGS --split split.parquet --part validation --out feedback.json
+    python benchmarks/feedback.py EMBEDDINGS --taxonomy efigi --split split.parquet --part validation
 
 The gallery is one part of the split. Each query is one galaxy; "right" is its class. In each of --rounds rounds the
 first --marks answers are marked good or bad by their labels, and the query is refined with all marks so far; marked
@@ -23,6 +23,7 @@ from galaxalign.gallery import feedback
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.memory import MemoryRows
 from galaxalign.gallery.query import Part, Query
+from galaxalign.taxonomy import load_taxonomy
 
 NEVER = 10**6
 
@@ -53,6 +54,7 @@ def main() -> None:
     """Measure and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("embeddings", type=Path)
+    parser.add_argument("--taxonomy", required=True)
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--part", default="validation")
     parser.add_argument("--marks", type=int, default=10)
@@ -63,7 +65,9 @@ def main() -> None:
     embeddings = Embeddings.read(arguments.embeddings)
     table = read_split(arguments.split).table
     part = set(table["id_str"][table["part"] == arguments.part])
-    told = embeddings.columns["label"]
+    taxonomy = load_taxonomy(arguments.taxonomy)
+    index = [taxonomy.index(label) if label else None for label in embeddings.columns["label"]]
+    told = [None if place is None else taxonomy.class_names[place] for place in index]
     rows = [row for row, name in enumerate(embeddings.ids) if name in part and embeddings.ok[row] and told[row]]
     label_of = {embeddings.ids[row]: str(told[row]) for row in rows}
     columns = pa.table({"id_str": list(label_of), "status": ["ok"] * len(rows)})
