@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -19,6 +17,8 @@ from galaxalign.simulate import simulate
 from galaxalign.verbs import embed
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
+
+from .browser import serving
 
 PICTURES = 24
 
@@ -72,11 +72,5 @@ def address(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Return where a running explorer is."""
     labels = tmp_path_factory.mktemp("labels") / "labels.csv"
     app = create_app(gallery, Settings(title="simulated", labels=labels), chart="pca", start=False)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with serving(app) as address:
+        yield address
