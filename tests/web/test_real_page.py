@@ -10,6 +10,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
@@ -189,12 +190,17 @@ def test_columns_and_sky_limit_what_is_listed_and_found(page: Page, table: pd.Da
     expect(page.locator(".tile")).to_have_count(len(wanted))
     page.click("#sky-open")
     place = wanted[wanted["ra"].notna()].iloc[0]
+    apart = np.hypot((wanted["ra"] - place["ra"]) * np.cos(np.radians(place["dec"])), wanted["dec"] - place["dec"])
+    near = set(wanted.index[apart <= 0.05])
     for name, value in (("ra", place["ra"]), ("dec", place["dec"]), ("radius", 0.05)):
         page.fill(f"#sky-{name}", str(value))
     page.click("#sky button:has-text('Apply')")
-    expect(page.locator(".tile")).to_have_count(1)
-    assert found(page) == [place.name]
+    expect(page.locator(".tile")).to_have_count(len(near))
+    assert set(found(page)) == near
     shoot(page, shots / "sky.png")
+    panel = page.locator("#list-panel").bounding_box()
+    assert panel is not None
+    assert panel["y"] + panel["height"] > 780, "with few galaxies the panels are as high as ever"
     page.click("#sky-none")
     page.click("#sky-open")
     page.fill("#words", "a galaxy")
@@ -220,7 +226,9 @@ def test_a_selection_is_the_same_on_map_wall_and_table_and_in_the_export(
     expect(page.locator(".tile.selected")).to_have_count(number)
     page.click("#tab-table")
     expect(page.locator("tbody tr.selected")).to_have_count(number)
-    page.locator("tbody tr.selected td").nth(1).click()
+    page.click("#clear")
+    page.wait_for_function("galaxalignMap().selected === 0")
+    page.locator("tbody tr").nth(3).click()
     page.wait_for_function("galaxalignMap().selected === 1")
     shoot(page, shots / "table.png")
     with page.expect_download() as download:
