@@ -36,7 +36,9 @@ _FORMATS = ("PNG", "JPEG")
 _MAX_PIXELS = 80_000_000
 _WORKING = 512  # pixels of the longer side of a user's drawing before it is cropped
 _INK = 40  # grey above the paper from which a pixel belongs to the drawing, of 255
-_MARGIN = 0.08  # free border around a user's drawing, as around the symbols
+# Free border around a user's drawing. Variants of the symbols leave .10 (edge-on) to .3 (mergers); chosen on validation
+# galaxies (benchmarks/sketch_search.py): with less, drawings find fewer galaxies, and with .3 no rings at all.
+_MARGIN = 0.2
 _TILT = -25.0  # degrees; the major axis of the exact drawing rises to the right
 
 
@@ -165,7 +167,8 @@ def load_drawing(path: str | Path, size: int = 128) -> NDArray[np.uint8]:
     """Read a user's drawing of a galaxy and bring it into the style of the symbols.
 
     Dark lines on light paper become light on black; the paper's shade is taken away; the drawing is cropped,
-    centred with a border, stretched to full brightness and made grey.
+    centred with a border and made grey; a picture is stretched to full brightness, while the greys of an SVG are meant
+    as they are (a disc is darker than a bulge, also where it stands alone).
 
     Parameters
     ----------
@@ -185,7 +188,7 @@ def load_drawing(path: str | Path, size: int = 128) -> NDArray[np.uint8]:
         If the file is missing, of another kind, damaged, too large or blank.
     """
     path = Path(path)
-    light = _light_on_dark(_read_drawing(path))
+    light = _light_on_dark(_read_drawing(path), stretch=path.suffix.lower() != ".svg")
     rows, columns = (np.flatnonzero((light > _INK).any(axis)) for axis in (1, 0))
     if not rows.size:
         raise InputError(f"{path} is blank; draw the galaxy in a colour that stands out from the paper")
@@ -317,8 +320,8 @@ def _svg_picture(svg: str, where: str, width: int | None = None, height: int | N
     return Image.open(io.BytesIO(bytes(pixels))).convert("RGBA")
 
 
-def _light_on_dark(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the ink of an RGBA drawing as light on black, uint8 (height, width)."""
+def _light_on_dark(picture: Image.Image, *, stretch: bool) -> NDArray[np.uint8]:
+    """Return the ink of an RGBA drawing as light on black, uint8 (height, width), at full brightness if stretched."""
     rgba = np.asarray(picture, dtype=np.float64)
     grey = rgba[:, :, :3] @ np.array([0.299, 0.587, 0.114])
     cover = rgba[:, :, 3] / 255
@@ -332,4 +335,6 @@ def _light_on_dark(picture: Image.Image) -> NDArray[np.uint8]:
     # The grain of the paper and the noise of a JPEG stay below this.
     light = np.where(light < _INK / 2, 0, light)
     brightest = float(light.max())
+    if not stretch and brightest > _INK:
+        return np.rint(light).clip(0, 255).astype(np.uint8)
     return np.rint(light * (255 / brightest if brightest > _INK else 0)).clip(0, 255).astype(np.uint8)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, sync_playwright
 from starlette.testclient import TestClient
 
 from galaxalign.data.tables import read_table, write_table
@@ -22,16 +18,9 @@ from galaxalign.verbs import embed
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
 
+from .browser import serving
+
 PICTURES = 24
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-swiftshader",
-]
 
 
 @pytest.fixture(scope="session")
@@ -79,30 +68,9 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
-    """Return a running Chromium."""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def address(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return where a running explorer is."""
     labels = tmp_path_factory.mktemp("labels") / "labels.csv"
-    with running(create_app(gallery, Settings(title="simulated", labels=labels), chart="pca", start=False)) as where:
-        yield where
-
-
-@contextmanager
-def running(app: FastAPI) -> Iterator[str]:
-    """Serve an explorer on a free port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    app = create_app(gallery, Settings(title="simulated", labels=labels), chart="pca", start=False)
+    with serving(app) as address:
+        yield address

@@ -7,29 +7,26 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
-from playwright.sync_api import Browser, Page, expect
-from tests.web.conftest import PICTURES, running
+from playwright.sync_api import Page, expect
 
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
 
+from .browser import opened, serving
+from .conftest import PICTURES
+
 pytestmark = pytest.mark.browser
 
-_READY = "window.galaxalignMap && galaxalignMap() && document.querySelector('#map-note').textContent === ''"
 _DRAWN = 8
 
 
 @pytest.fixture(scope="module", params=[0, _DRAWN], ids=["all", "few"])
-def page(request: pytest.FixtureRequest, browser: Browser, gallery: Gallery) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, chromium: str, gallery: Gallery) -> Iterator[Page]:
     """Return the page of a server that has all galaxies drawn, or eight at once."""
-    with running(create_app(gallery, Settings(map_points=request.param), chart="pca", start=False)) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(60_000)
-        page.goto(address)
-        page.wait_for_function(_READY)
+    app = create_app(gallery, Settings(map_points=request.param), chart="pca", start=False)
+    with serving(app) as address, opened(chromium, address) as page:
         yield page
-        page.close()
 
 
 def places(page: Page) -> np.ndarray:

@@ -6,40 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from galaxalign.gallery.gallery import Gallery
 
-pytestmark = pytest.mark.browser
+from .browser import READY, opened, watch
 
-_READY = "window.galaxalignMap && galaxalignMap() && document.querySelector('#map-note').textContent === ''"
-_WAIT = 60_000  # ms: without a graphics card a busy machine draws slowly
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """Return the page as it opens, at 1280 x 800; what it throws fails the test that is running."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    page.set_default_timeout(_WAIT)
-    expect.set_options(timeout=_WAIT)
-    page.goto(address)
-    page.wait_for_function(_READY)
-    yield page
-    page.close()
+def page(chromium: str, address: str) -> Iterator[Page]:
+    """Return the page as it opens."""
+    with opened(chromium, address) as page:
+        yield page
 
 
 @pytest.fixture(autouse=True)
 def calm(page: Page) -> Iterator[None]:
     """Fail where the page throws, or asks another host for anything."""
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.append(request.url) if _outside(request.url) else None)
+    wrong = watch(page)
     yield
     assert not wrong
-
-
-def _outside(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
 def selected(page: Page) -> int:
@@ -103,12 +91,20 @@ def test_words_with_not_find_galaxies(page: Page) -> None:
     expect(page.locator(".tile .why").first).to_be_attached()
 
 
-def test_marks_refine_the_query(page: Page) -> None:
+def test_marks_are_saved_and_refine_the_query(page: Page, tmp_path: Path) -> None:
     page.locator(".tile .face").nth(2).focus()
     page.keyboard.press("g")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("b")
     expect(page.locator("#refine")).to_have_text("Refine: 1 ✓ 1 ✗")
+    page.select_option("#export", "marks")
+    expect(page.locator("#marks-label")).to_have_value("spiral_galaxy")
+    with page.expect_download() as download:
+        page.press("#marks-label", "Enter")
+    path = tmp_path / "marks.csv"
+    download.value.save_as(path)
+    assert [line.split(",")[-3] for line in path.read_text().split()] == ["label", "spiral_galaxy", "not_spiral_galaxy"]
+    expect(page.locator("#marks")).to_be_hidden()
     marked = [page.locator(".tile .name b").nth(place).inner_text().split()[0] for place in (2, 3)]
     page.click("#refine")
     expect(page.locator("#list-note")).to_contain_text("refined with 2 marks")
@@ -134,6 +130,30 @@ def test_a_click_in_the_table_selects_on_the_map_and_headings_sort(page: Page) -
     page.keyboard.press("Enter")
     page.click("#tab-wall")
     page.click("#clear")
+
+
+def test_a_part_of_the_sky_limits_the_list(page: Page, tmp_path: Path) -> None:
+    page.click("#sky-open")
+    page.fill("#sky-ra", "12")
+    page.fill("#sky-dec", "-95")
+    page.fill("#sky-radius", "1.05")
+    page.click("#sky button:has-text('Apply')")
+    expect(page.locator(".toast.wrong").last).to_contain_text("Dec must be a number of degrees from -90 to 90")
+    page.fill("#sky-dec", "-5")
+    page.press("#sky-dec", "Enter")
+    expect(page.locator(".tile")).to_have_count(3)
+    expect(page.locator("#list-note")).to_have_text("3 galaxies within 1.05° of RA 12°, Dec -5°.")
+    page.click("#sky-none")
+    (tmp_path / "moc.txt").write_text("0/0-11")
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/table")):
+        page.set_input_files("#sky-file", tmp_path / "moc.txt")
+    expect(page.locator("#list-note")).to_contain_text("in moc.txt")
+    page.fill("#sky-moc", "nonsense")
+    page.press("#sky-moc", "Enter")
+    expect(page.locator(".toast.wrong").last).to_contain_text("MOC is neither text")
+    page.click("#sky-none")
+    expect(page.locator("#list-note")).to_have_text("")
+    page.click("#sky-open")
 
 
 def test_a_galaxys_page_says_what_it_is(page: Page) -> None:
@@ -193,7 +213,7 @@ def test_it_fits_a_phone_and_the_dark(page: Page, address: str) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(address)
-    page.wait_for_function(_READY)
+    page.wait_for_function(READY)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.click(".views [data-view=wall]")
     expect(page.locator(".tile").first).to_be_visible()

@@ -61,3 +61,56 @@ def test_a_table_is_sent_and_a_highlighted_row_received(client: TestClient, hub:
         assert (state["highlighted"], state["row"]) == (ids[1], 7)
     finally:
         topcat.disconnect()
+
+
+def test_a_galaxy_in_focus_is_pointed_at_and_does_not_come_back(client: TestClient, hub: SAMPHubServer) -> None:
+    rows: list[dict] = []
+    places: list[dict] = []
+    topcat = SAMPIntegratedClient(name="TOPCAT", addr="127.0.0.1")
+    topcat.connect()
+    topcat.bind_receive_notification("table.load.votable", lambda *told: None)
+
+    def echo(_key: str, _sender: str, mtype: str, params: dict, _extra: object) -> None:
+        # As a program does that tells of every row it shows, those too that it was told of.
+        rows.append(params)
+        if len(rows) < 20:
+            topcat.notify_all({"samp.mtype": mtype, "samp.params": params})
+
+    topcat.bind_receive_notification("table.highlight.row", echo)
+    topcat.bind_receive_notification(
+        "coord.pointAt.sky", lambda key, sender, mtype, params, extra: places.append(params)
+    )
+    try:
+        client.post("/api/v1/connect/samp")
+        client.post("/api/v1/send/samp", json={"rows": [4, 7, 2]})
+        ids = client.post("/api/v1/ids", json={"rows": [4, 7, 2, 9]}).json()
+
+        def point(identity: str) -> dict:
+            answer = client.post("/api/v1/highlight/samp", json={"id_str": identity})
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        assert point(ids[1])["serial"] == 0
+        until(lambda: len(rows) == 1 and len(places) == 1)
+        assert rows[0]["row"] == "1"
+        assert (float(places[0]["ra"]), float(places[0]["dec"])) == (17.0, -5.0)
+        point(ids[1])  # said already
+        point(ids[3])  # in no table that was sent
+        until(lambda: len(places) == 2)
+
+        back = {"table-id": rows[0]["table-id"], "url": rows[0]["url"], "row": "2"}
+        topcat.notify_all({"samp.mtype": "table.highlight.row", "samp.params": back})
+        until(lambda: client.get("/api/v1/samp").json()["serial"] == 1)
+        point(ids[2])  # what they told us
+        time.sleep(0.3)
+        assert (len(rows), len(places)) == (1, 2)
+        assert client.get("/api/v1/samp").json()["serial"] == 1
+    finally:
+        topcat.disconnect()
+
+
+def test_without_a_hub_nothing_can_be_pointed_at(client: TestClient) -> None:
+    identity = client.post("/api/v1/ids", json={"rows": [0]}).json()[0]
+    answer = client.post("/api/v1/highlight/samp", json={"id_str": identity})
+    assert answer.status_code == 400
+    assert "connect first" in answer.json()["detail"]

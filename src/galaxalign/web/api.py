@@ -25,8 +25,10 @@ from galaxalign.web.schemas import (
     About,
     Galaxy,
     Health,
+    HighlightRequest,
     LabelRequest,
     Labels,
+    MarksRequest,
     Page,
     Problem,
     Reading,
@@ -34,10 +36,12 @@ from galaxalign.web.schemas import (
     RowRequest,
     SampState,
     SearchAnswer,
+    SkyPart,
     Symbol,
     TableRequest,
 )
 from galaxalign.web.settings import Settings
+from galaxalign.web.uploads import sky_part
 
 __all__ = ["create_app"]
 
@@ -192,6 +196,18 @@ def _routes(explorer: Explorer) -> APIRouter:
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(explorer.export(request.rows, form), media_type=MEDIA_TYPES[form], headers=headers)
 
+    @api.post("/export/marks", tags=["table"], response_class=Response)
+    def export_marks(request: MarksRequest) -> Response:
+        """Return marked galaxies as a catalogue of labels (CSV), or as a manifest for Zooniverse's Panoptes."""
+        name = "manifest.csv" if request.manifest else "marks.csv"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(explorer.export_marks(request), media_type=MEDIA_TYPES["csv"], headers=headers)
+
+    @api.post("/moc", tags=["search"])
+    def moc(file: Annotated[UploadFile, File(description="FITS, JSON or text")]) -> SkyPart:
+        """Read a MOC file, for the `moc` of a query."""
+        return sky_part(file.file.read())
+
     @api.get("/labels", tags=["labels"])
     def labels() -> Labels:
         """Return the labels given so far."""
@@ -216,6 +232,11 @@ def _routes(explorer: Explorer) -> APIRouter:
     def send(request: RowRequest) -> SampState:
         """Send some galaxies as a table to TOPCAT, Aladin and whatever else takes one."""
         return explorer.samp_send(request.rows)
+
+    @api.post("/highlight/samp", tags=["samp"])
+    def highlight(request: HighlightRequest) -> SampState:
+        """Highlight a galaxy in the table that was sent, and point at it on the sky."""
+        return explorer.samp_highlight(request.id_str)
 
     return api
 

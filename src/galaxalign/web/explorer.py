@@ -17,12 +17,13 @@ import galaxalign
 from galaxalign.data.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 from galaxalign.gallery.feedback import refine
+from galaxalign.gallery.filters import in_cone, in_moc, read_moc
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Results
 from galaxalign.symbols import render_svg
 from galaxalign.web.cutouts import Cutouts
-from galaxalign.web.exports import ExportFormat, table_bytes
+from galaxalign.web.exports import ExportFormat, marks_bytes, table_bytes
 from galaxalign.web.labels import LabelFile
 from galaxalign.web.layout import Layout, column_bytes
 from galaxalign.web.reading import Reader
@@ -35,6 +36,7 @@ from galaxalign.web.schemas import (
     Hit,
     LabelRequest,
     Labels,
+    MarksRequest,
     Neighbour,
     Page,
     Reading,
@@ -289,17 +291,49 @@ class Explorer:
     def _part(self, request: TableRequest, names: list[str]) -> tuple[pa.Table, int]:
         """Return the wanted part of the table, and how many rows there are in all."""
         where, order = request.where or None, request.order or None
-        if request.rows is None and where is None:
+        somewhere = request.cone is not None or bool(request.moc)
+        if request.rows is None and where is None and not somewhere:
             return self.gallery.table(names, None, request.limit, request.offset, order), len(self.layout)
-        if request.rows is not None and where is None and order is None:
+        if request.rows is not None and where is None and order is None and not somewhere:
             ids = self.layout.at(request.rows[request.offset : request.offset + request.limit])
             return self.gallery.rows(ids.to_pylist(), names), len(request.rows)
         # In order, ids alone: the cells are read of the few rows that are shown.
-        found = self.gallery.table(["id_str"], where, order=order).column("id_str")
+        found = self._there(request, where, order) if somewhere else self.gallery.table(["id_str"], where, order=order)
+        found = found.column("id_str")
         if request.rows is not None:
             found = found.filter(pc.is_in(found, value_set=self.layout.at(request.rows)))
         ids = found.slice(request.offset, request.limit)
         return self.gallery.rows(ids.to_pylist(), names), len(found)
+
+    def _there(self, request: TableRequest, where: str | None, order: str | None) -> pa.Table:
+        """Return ids of the galaxies in the wanted part of the sky."""
+        if not {"ra", "dec"} <= set(self.gallery.columns):
+            raise InputError("the catalogue has no positions (ra, dec), so no part of the sky can be chosen")
+        table = self.gallery.table(["id_str", "ra", "dec"], where, order=order)
+        ra, dec = (table.column(name).to_numpy().astype(float) for name in ("ra", "dec"))
+        inside = np.ones(len(table), dtype=bool)
+        if request.cone is not None:
+            inside &= in_cone(ra, dec, request.cone)
+        if request.moc:
+            inside &= in_moc(ra, dec, read_moc(request.moc, files=False))
+        return table.filter(pa.array(inside))
+
+    def export_marks(self, request: MarksRequest) -> bytes:
+        """Return marked galaxies as labels, or as a manifest for volunteers, in CSV.
+
+        Where the images lie is told only where nobody but this machine is served; else it is their names alone.
+        """
+        for identity in (*request.good, *request.bad):
+            self.require(identity)
+        return marks_bytes(
+            self.gallery,
+            request.good,
+            request.bad,
+            label=request.label.strip(),
+            other=request.other.strip(),
+            manifest=request.manifest,
+            folders=self.settings.alone,
+        )
 
     def export(self, rows: list[int], form: ExportFormat) -> bytes:
         """Return some galaxies as a table file."""
@@ -353,6 +387,13 @@ class Explorer:
     def samp_send(self, rows: list[int]) -> SampState:
         """Send galaxies as a table."""
         self.samp.send(self._table(rows))
+        return self.samp_state()
+
+    def samp_highlight(self, id_str: str) -> SampState:
+        """Highlight a galaxy in the table that was sent last with it, and point at its place."""
+        self.require(id_str)
+        known = self.gallery.galaxy(id_str)
+        self.samp.highlight(id_str, _number(known.get("ra")), _number(known.get("dec")))
         return self.samp_state()
 
 

@@ -1,17 +1,20 @@
-"""A selection of galaxies as a table file to download."""
+"""A selection of galaxies, or marked ones, as a table file to download."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
 from galaxalign.data.arrow import to_frame
-from galaxalign.data.tables import write_table
+from galaxalign.data.tables import read_table, write_table
+from galaxalign.gallery.feedback import export_marks
+from galaxalign.gallery.gallery import Gallery
 
-__all__ = ["MEDIA_TYPES", "ExportFormat", "table_bytes"]
+__all__ = ["MEDIA_TYPES", "ExportFormat", "marks_bytes", "table_bytes"]
 
 ExportFormat = Literal["csv", "parquet", "fits", "votable"]
 
@@ -35,4 +38,36 @@ def table_bytes(table: pa.Table, form: ExportFormat) -> bytes:
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
         path = Path(folder) / f"galaxies{SUFFIXES[form]}"
         write_table(to_frame(table, ()), path)
+        return path.read_bytes()
+
+
+def marks_bytes(
+    gallery: Gallery,
+    good: Sequence[str],
+    bad: Sequence[str],
+    *,
+    label: str,
+    other: str,
+    manifest: bool,
+    folders: bool,
+) -> bytes:
+    """Return marked galaxies as the bytes of a CSV file; see `galaxalign.gallery.feedback.export_marks`.
+
+    Parameters
+    ----------
+    gallery : Gallery
+    good, bad : sequence of str
+        Ids.
+    label, other : str
+    manifest : bool
+    folders : bool
+        Whether `file_loc` of a catalogue of labels says where the images lie, or only their names.
+    """
+    with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
+        path = export_marks(gallery, good, bad, Path(folder) / "m.csv", label=label, other=other, manifest=manifest)
+        if not folders and not manifest:
+            table = read_table(path, text_columns=("id_str", "label"))
+            if "file_loc" in table:
+                table["file_loc"] = [Path(str(place)).name for place in table["file_loc"]]
+                write_table(table, path)
         return path.read_bytes()

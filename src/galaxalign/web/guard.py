@@ -24,7 +24,8 @@ COOKIE = "galaxalign_token"
 
 # What makes the server compute: the page's own reading of rows and pictures is not counted.
 _COSTLY = frozenset(
-    f"/api/v1/{name}" for name in ("search", "refine", "classify", "export", "connect/samp", "send/samp")
+    f"/api/v1/{name}"
+    for name in ("search", "refine", "classify", "export", "export/marks", "moc", "connect/samp", "send/samp")
 )
 _ADDRESSES = 4096  # whose rates are remembered
 

@@ -1,4 +1,4 @@
-"""Tables to TOPCAT and Aladin, and row highlights from them, by the SAMP protocol.
+"""Tables and places to TOPCAT and Aladin, and row highlights to and from them, by the SAMP protocol.
 
 SAMP is the IVOA's Simple Application Messaging Protocol: programs on one machine talk through a hub, which TOPCAT and
 Aladin bring with them.
@@ -23,6 +23,7 @@ __all__ = ["SampLink"]
 
 _TABLE = "table.load.votable"
 _HIGHLIGHT = "table.highlight.row"
+_POINT = "coord.pointAt.sky"
 _NO_HUB = "no SAMP hub is running; start TOPCAT or Aladin on this machine, and connect again"
 
 
@@ -40,6 +41,7 @@ class SampLink:
         self._client: SAMPIntegratedClient | None = None
         self._folder: Path | None = None
         self._sent: dict[str, list[str]] = {}
+        self._told: str | None = None
         self._lock = threading.RLock()
         self.highlighted: str | None = None
         self.serial = 0
@@ -134,6 +136,42 @@ class SampLink:
             except (SAMPProxyError, OSError):
                 raise InputError(_NO_HUB) from None
 
+    def highlight(self, id_str: str, ra: float | None, dec: float | None) -> None:
+        """Highlight a galaxy in the last table that was sent with it, and point at its place.
+
+        What was last highlighted, by us or by another program, is not said again, and an echo of ours is not taken for
+        news: or two programs would go on telling each other.
+
+        Parameters
+        ----------
+        id_str : str
+        ra, dec : float, optional
+            Degrees; nowhere is pointed at without them.
+
+        Raises
+        ------
+        InputError
+            There is no hub.
+        """
+        client = self._ready()
+        with self._lock:
+            if id_str in (self._told, self.highlighted):
+                return
+            self._told, self.highlighted = id_str, None
+            messages: list[dict[str, Any]] = []
+            name = next((name for name in reversed(self._sent) if id_str in self._sent[name]), None)
+            if name is not None and self._folder is not None:
+                url = (self._folder / f"{name}.vot").as_uri()
+                row = str(self._sent[name].index(id_str))
+                messages.append({"samp.mtype": _HIGHLIGHT, "samp.params": {"table-id": name, "url": url, "row": row}})
+            if ra is not None and dec is not None:
+                messages.append({"samp.mtype": _POINT, "samp.params": {"ra": repr(ra), "dec": repr(dec)}})
+            try:
+                for message in messages:
+                    client.notify_all(message)
+            except (SAMPProxyError, OSError):
+                raise InputError(_NO_HUB) from None
+
     def close(self) -> None:
         """Leave the hub and remove the tables that were sent."""
         with self._lock:
@@ -157,7 +195,9 @@ class SampLink:
         row = str(params.get("row", ""))
         if ids is None or not row.isdigit() or int(row) >= len(ids):
             return  # another program's table
-        self.highlighted = ids[int(row)]
+        if ids[int(row)] == self._told:
+            return  # our own, come back
+        self.highlighted, self._told = ids[int(row)], None
         self.serial += 1
 
     def _on_highlight_call(

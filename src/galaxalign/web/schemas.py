@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxalign.gallery.query import Query
+from galaxalign.gallery.query import Cone, Query
 
 __all__ = [
     "About",
@@ -14,9 +14,11 @@ __all__ = [
     "Column",
     "Galaxy",
     "Health",
+    "HighlightRequest",
     "Hit",
     "LabelRequest",
     "Labels",
+    "MarksRequest",
     "Neighbour",
     "Page",
     "Problem",
@@ -25,6 +27,7 @@ __all__ = [
     "RowRequest",
     "SampState",
     "SearchAnswer",
+    "SkyPart",
     "Symbol",
     "SymbolScore",
     "TableRequest",
@@ -200,6 +203,8 @@ class TableRequest(_Strict):
     rows: list[Row] | None = Field(None, max_length=2_000_000)
     columns: list[str] | None = Field(None, max_length=500)
     where: str | None = Field(None, max_length=4000)
+    cone: Cone | None = None
+    moc: str | None = Field(None, description="a part of the sky as text (6/1-5 99) or JSON")
     order: str | None = Field(
         None, max_length=256, description="a column, with a minus before it for the largest first"
     )
@@ -221,6 +226,29 @@ class LabelRequest(_Strict):
 
     ids: list[Id] = Field(min_length=1, max_length=100_000)
     label: Annotated[str, Field(max_length=100)]
+
+
+class MarksRequest(_Strict):
+    """Marked galaxies to write down as labels, or as subjects for volunteers."""
+
+    good: list[Id] = Field(max_length=100_000)
+    bad: list[Id] = Field(max_length=100_000)
+    label: Annotated[str, Field(max_length=100, description="what the good ones are")]
+    other: Annotated[str, Field(max_length=100)] = ""
+    manifest: bool = Field(False, description="as a manifest for Zooniverse's Panoptes")
+
+
+class SkyPart(BaseModel):
+    """A part of the sky that was read from a MOC file."""
+
+    moc: str = Field(description="the same as JSON, for a query")
+    share: float = Field(description="of the sky")
+
+
+class HighlightRequest(_Strict):
+    """A galaxy to point at in other programs."""
+
+    id_str: Id
 
 
 class Labels(BaseModel):

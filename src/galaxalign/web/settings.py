@@ -63,6 +63,11 @@ class Settings(BaseModel):
             return self.names
         return (*_LOOPBACK_NAMES, self.host, *self.names)
 
+    @property
+    def alone(self) -> bool:
+        """Whether only this machine is meant to reach the server: the one case in which it tells where files lie."""
+        return is_loopback(self.host) and not self.names and self.token is None
+
 
 def is_loopback(host: str) -> bool:
     """Tell whether an address is reached from this machine only."""

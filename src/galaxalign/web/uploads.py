@@ -1,4 +1,4 @@
-"""Pictures and drawings that come from outside: what is taken, and what is refused.
+"""Pictures, drawings and parts of the sky that come from outside: what is taken, and what is refused.
 
 Nothing of an upload reaches the rest of the program but pixels decoded here, or an SVG of plain shapes.
 """
@@ -9,14 +9,18 @@ import base64
 import binascii
 import io
 import re
+import tempfile
 import warnings
+from pathlib import Path
 from xml.etree import ElementTree
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from galaxalign.errors import InputError
+from galaxalign.gallery.filters import read_moc
+from galaxalign.web.schemas import SkyPart
 
-__all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "from_data_url"]
+__all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "from_data_url", "sky_part"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 _DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)?(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
@@ -115,6 +119,32 @@ def checked_drawing(value: str, *, most_pixels: int) -> str:
         except UnicodeDecodeError:
             raise InputError("the SVG is no UTF-8 text; save it again as plain SVG") from None
     return data_url(checked_picture(data, most_pixels=most_pixels))
+
+
+def sky_part(data: bytes) -> SkyPart:
+    """Return what a MOC file covers, for a query.
+
+    Parameters
+    ----------
+    data : bytes
+        FITS, JSON or text.
+
+    Raises
+    ------
+    InputError
+        It is no MOC, or covers nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
+        path = Path(folder) / "moc"
+        path.write_bytes(data)
+        try:
+            moc = read_moc(str(path))
+        except InputError as error:
+            # The user has never seen the temporary file.
+            raise InputError(str(error).replace(str(path), "the file")) from None
+    if moc.empty():
+        raise InputError("the file covers no part of the sky; choose another MOC")
+    return SkyPart(moc=moc.to_string(format="json"), share=float(moc.sky_fraction))
 
 
 def data_url(png: bytes) -> str:

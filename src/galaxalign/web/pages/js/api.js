@@ -39,9 +39,16 @@ export const ids = (rows) => post("/ids", { rows });
 export const labels = () => get("/labels");
 export const label = (galaxies, text) => post("/labels", { ids: galaxies, label: text });
 export const exported = async (rows, form) => (await send(`/export?format=${form}`, { rows })).blob();
+export const exportedMarks = async (marks) => (await send("/export/marks", marks)).blob();
+export const readMoc = async (file) => {
+  const form = new FormData();
+  form.append("file", file);
+  return (await ask("/moc", { method: "POST", body: form })).json();
+};
 export const samp = () => get("/samp");
 export const sampConnect = () => post("/connect/samp", {});
 export const sampSend = (rows) => post("/send/samp", { rows });
+export const sampHighlight = (id) => post("/highlight/samp", { id_str: id });
 export const cutout = (id, size = 160, view = "model") => `${ROOT}/cutout/${name(id)}?size=${size}&view=${view}`;
 
 /** x and y of all galaxies. */

@@ -39,6 +39,13 @@ export function sentence(text) {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 }
 
+/** Lets the browser save a file. */
+export function save(file, called) {
+  const address = URL.createObjectURL(file);
+  h("a", { href: address, download: called }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
 export const count = (number) => number.toLocaleString("en");
 
 /** A class or column as people read it: "early_spiral" becomes "early spiral". */

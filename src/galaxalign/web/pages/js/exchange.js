@@ -1,7 +1,8 @@
 // Selections as files, and the line to TOPCAT and Aladin.
 
 import * as api from "./api.js";
-import { $, attempt, count, h, say } from "./dom.js";
+import { $, attempt, count, debounce, save, say } from "./dom.js";
+import { saveMarks } from "./marks.js";
 import { focusOn, on, remember, state } from "./state.js";
 
 const SUFFIX = { csv: "csv", parquet: "parquet", fits: "fits", votable: "vot" };
@@ -18,9 +19,7 @@ async function download(form) {
   if (!rows.length) return say("Nothing to export: select galaxies, or search for some.");
   const file = await attempt(() => api.exported(rows, form));
   if (!file) return;
-  const address = URL.createObjectURL(file);
-  h("a", { href: address, download: `galaxies-${rows.length}.${SUFFIX[form]}` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  save(file, `galaxies-${rows.length}.${SUFFIX[form]}`);
 }
 
 async function sendTable() {
@@ -61,15 +60,24 @@ async function listen() {
   if (now.serial === serial) return;
   serial = now.serial;
   remember(now.row, now.highlighted);
-  focusOn(now.row, { flash: true });
+  focusOn(now.row, { flash: true, told: true });
   say(`${now.highlighted} was highlighted elsewhere.`);
 }
 
+/** Points at a galaxy in the other programs, once it has stayed in focus for a moment. */
+const point = debounce((row) => {
+  const id = state.ids.get(row);
+  if (listening && id !== undefined && row === state.focus) attempt(() => api.sampHighlight(id));
+}, 250);
+
 export function startExchange() {
+  // What another program has pointed at is not sent back to it.
+  on("focus", ({ row, told }) => !told && listening && point(row));
   $("#export").addEventListener("change", (event) => {
     const form = event.target.value;
     event.target.value = "";
     if (form === "samp") sendTable();
+    else if (form === "marks") saveMarks();
     else if (form) download(form);
   });
   $("#samp").addEventListener("click", () => (listening ? disconnect() : connect()));

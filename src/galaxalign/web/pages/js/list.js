@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { $, attempt, count, h, sentence } from "./dom.js";
+import { place, somewhere } from "./sky.js";
 import { changed, on, remember, state } from "./state.js";
 
 const PAGE = 100;
@@ -11,13 +12,13 @@ let asked = null;
 
 function request(offset) {
   const wanted = { offset, limit: PAGE };
-  if (state.where) wanted.where = state.where;
+  const limited = state.scope !== "found" && (state.where || place());
+  // What was found keeps to its order; the condition was already part of the search.
+  if (limited) Object.assign(wanted, { where: state.where || null, ...somewhere() });
   if (list.order) wanted.order = list.order;
   if (state.scope === "found") wanted.rows = state.hits.map((hit) => hit.row).filter((row) => row !== null);
   if (state.scope === "selected") wanted.rows = [...state.selected];
-  // What was found keeps to its order; the condition was already part of the search.
-  if (state.scope === "found") delete wanted.where;
-  if (wanted.rows && !wanted.where && !wanted.order) {
+  if (wanted.rows && !limited && !wanted.order) {
     // A large selection need not travel as a whole for each page of it.
     list.length = wanted.rows.length;
     return { rows: wanted.rows.slice(offset, offset + PAGE), limit: PAGE };
@@ -92,9 +93,9 @@ function told() {
   }
   if (state.scope === "selected" && !state.selected.size)
     return ["Nothing is selected. Draw a lasso on the map, or click pictures; Shift and click selects a row of them."];
-  if (state.where && state.scope === "all") {
-    const text = list.total ? `${count(list.total)} galaxies where ${state.where}` : `No galaxy where ${state.where}`;
-    return [sentence(text)];
+  if ((state.where || place()) && state.scope === "all") {
+    const condition = [state.where && `where ${state.where}`, place()].filter(Boolean).join(", ");
+    return [sentence(list.total ? `${count(list.total)} galaxies ${condition}` : `No galaxy ${condition}`)];
   }
   return [];
 }

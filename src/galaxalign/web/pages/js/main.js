@@ -9,6 +9,7 @@ import { reload } from "./list.js";
 import { setMode, startMap } from "./map.js";
 import { run, startQuery } from "./query.js";
 import { openSketch } from "./sketch.js";
+import { startSky } from "./sky.js";
 import { changed, on, select, setScope, state, toggle } from "./state.js";
 import "./table.js";
 import { setMark, step } from "./wall.js";
@@ -42,14 +43,14 @@ function help() {
     h("div", { class: "head" }, h("h2", {}, "How to search"), h("button", { class: "plain", onclick: () => dialog.close() }, "Close")),
     h("div", { class: "inside" },
       h("p", {}, "Write what a galaxy looks like; “not” stands before what you do not want: a barred spiral, not a merger. Drop or paste a picture, draw one, or take a galaxy that you see. Several of these together are one search, and each can count more or less."),
-      h("p", {}, "A condition compares columns: T > 3 and label = 'late_spiral'. It holds for the search and for the list."),
+      h("p", {}, "A condition compares columns: T > 3 and label = 'late_spiral'. It holds for the search and for the list, as does a part of the sky (Sky)."),
       h("p", {}, "On the map, Shift with the mouse draws a lasso; what is selected stays so while you move and zoom."),
       h("h3", {}, "Keys"), h("dl", { class: "facts" }, ...KEYS.flatMap(([key, what]) => [h("dt", {}, ...key.split(" ").flatMap((one) => [h("kbd", {}, one), " "])), h("dd", {}, what)]))));
   dialog.showModal();
 }
 
 function keys(event) {
-  if (typing(event) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("#sketch[open], #about[open]")) return;
+  if (typing(event) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("#sketch[open], #about[open], #marks[open]")) return;
   const id = state.ids.get(state.focus);
   const inMap = event.target.closest?.("#map");
   const inDialog = document.querySelector("#galaxy[open]");
@@ -96,6 +97,7 @@ async function start() {
   view(innerWidth < 800 ? "map" : "wall");
   startQuery();
   startExchange();
+  startSky(search);
   await startLabels();
   for (const button of document.querySelectorAll("#scopes button")) button.addEventListener("click", () => setScope(button.dataset.scope));
   for (const button of document.querySelectorAll(".views button")) button.addEventListener("click", () => view(button.dataset.view));
@@ -121,6 +123,10 @@ function filter() {
   const where = $("#where").value.trim();
   if (where === state.where) return;
   state.where = where;
+  search();
+}
+
+function search() {
   if (state.parts.length) run();
   else reload();
 }

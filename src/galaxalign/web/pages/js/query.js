@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { $, attempt, h, readable, say } from "./dom.js";
+import { somewhere } from "./sky.js";
 import { changed, on, setScope, state } from "./state.js";
 
 const FOUND = 100;
@@ -58,6 +59,7 @@ function chip(part, place) {
 export const asked = () => ({
   parts: state.parts.map(({ kind, value, weight }) => ({ kind, value, weight })),
   where: state.where || null,
+  ...somewhere(),
   k: FOUND,
 });
 

@@ -164,7 +164,7 @@ async function build(dialog) {
         h("div", { class: "stamps" }, ...STAMPS.map(stampButton)),
         h("div", { class: "sliders" }, ...slider("size", "Size", 0.2, 1.6, 0.01), ...slider("turn", "Turn", -180, 360, 1), ...slider("flat", "Tilt", 0.1, 1, 0.01)),
         h("div", { class: "actions" }, button("Mirror", mirror), button("Remove", remove)),
-        h("p", { class: "quiet" }, "Drag a stamp to move it; draw with the mouse where nothing stands, or with Shift anywhere."),
+        h("p", { class: "quiet" }, "Drag a stamp to move it; draw with the mouse where nothing stands, or with Shift anywhere. Give a ring and a spiral their bulge: a bare ring finds little."),
         h("h3", {}, "Or take the symbol of a class"), palette)));
   const known = (await attempt(api.symbols)) ?? [];
   palette.append(...known.map((one) => h("button", { type: "button", title: one.title, onclick: () => {

@@ -6,6 +6,8 @@ export const state = {
   about: null,
   parts: [], // of the query: {kind, value, weight, picture, name}
   where: "", // condition in SQL
+  cone: null, // circle on the sky: {ra, dec, radius}, degrees
+  moc: "", // part of the sky
   answer: null, // of the last search
   hits: [],
   scope: "all", // all, found, selected
@@ -37,9 +39,9 @@ export function toggle(row) {
   changed("selection", "");
 }
 
-export function focusOn(row, { flash = false } = {}) {
+export function focusOn(row, { flash = false, told = false } = {}) {
   state.focus = row;
-  changed("focus", { row, flash });
+  changed("focus", { row, flash, told });
 }
 
 export function setScope(scope) {

@@ -37,7 +37,7 @@ function name(id, hit) {
   const label = list.columns.indexOf("label");
   const cell = label >= 0 ? list.cells.get(hit?.row ?? -1)?.[label] : null;
   const twice = hit?.duplicates.length ? ` ×${hit.duplicates.length + 1}` : "";
-  return h("span", { class: "name", title: cell ? `${id}, ${readable(String(cell))}` : id }, h("b", {}, id + twice), hit && hit.score.toFixed(2));
+  return h("span", { class: "name", title: cell ? `${id}, ${readable(String(cell))}` : id }, h("b", {}, h("bdi", {}, id + twice)), hit && hit.score.toFixed(2));
 }
 
 /** A stripe of what each part of the query contributed. */
