@@ -83,7 +83,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shoot(page: Page, path: Path) -> None:
     page.wait_for_function(
         "[...document.querySelectorAll('.tile img, .drawer img')].every((one) => one.complete "
-        "|| one.getBoundingClientRect().top > innerHeight)"
+        "|| one.offsetParent === null || one.getBoundingClientRect().top > innerHeight)"
     )
     page.screenshot(path=path)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path.name} is wider than the screen"
@@ -228,6 +228,7 @@ def test_a_selection_is_the_same_on_map_wall_and_table_and_in_the_export(
     expect(page.locator("tbody tr.selected")).to_have_count(number)
     page.click("#clear")
     page.wait_for_function("galaxalignMap().selected === 0")
+    page.click("[data-scope=all]")
     page.locator("tbody tr").nth(3).click()
     page.wait_for_function("galaxalignMap().selected === 1")
     shoot(page, shots / "table.png")
