@@ -193,9 +193,13 @@ def test_a_drawing_finds_galaxies(page: Page) -> None:
 
 def test_a_picture_is_searched_with(page: Page, embeddings: Path) -> None:
     picture = next((embeddings.parent / "images").rglob("*.*"))
-    with page.expect_response(lambda response: response.url.endswith("/api/v1/table")):
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/search")) as answer:
         page.set_input_files("#file", picture)
     expect(page.locator(f".chip:has-text('{picture.name}')")).to_be_visible()
+    # What comes after must not meet an answer that is still on its way to the wall.
+    hits = answer.value.json()["hits"]
+    expect(page.locator(".tile .name b").first).to_contain_text(hits[0]["id_str"])
+    expect(page.locator("[data-scope=found] span")).to_have_text(str(len(hits)))
 
 
 def test_keys_label_galaxies_and_take_it_back(page: Page, gallery: Gallery) -> None:
