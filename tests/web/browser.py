@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -37,11 +38,11 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def opened(chromium: str, address: str) -> Iterator[Page]:
-    """Open the page at 1280 x 800."""
+def opened(chromium: str, address: str, **settings: Any) -> Iterator[Page]:
+    """Open the page at 1280 x 800, or with other settings of the browser."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, "accept_downloads": True, **settings})
         page.set_default_timeout(WAIT)
         expect.set_options(timeout=WAIT)
         page.goto(address)
