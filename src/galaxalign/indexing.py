@@ -209,8 +209,10 @@ def _finish(database: Any, galaxies: Any, exact_below: int, *, new: bool, quiet:
         note(f"building the vector index of {count} galaxies", quiet=quiet)
         galaxies.create_index("embedding", config=_vector_index(count))
     rows = galaxies.count_rows()
-    chosen = np.sort(np.random.default_rng(0).permutation(rows)[: 2 * _SAMPLE])
-    sample = galaxies.take_offsets(chosen.tolist()).to_arrow()
+    chosen = np.random.default_rng(0).permutation(rows)[: 2 * _SAMPLE]
+    sample = galaxies.take_offsets(np.sort(chosen).tolist()).to_arrow()
+    # In the order that was drawn, or the first of them would all be from the first half of the catalogue.
+    sample = sample.take(pa.array(np.argsort(np.argsort(chosen))))
     sample = sample.filter(pc.equal(sample.column("status"), "ok")).slice(0, _SAMPLE)
     database.create_table(SAMPLE, sample, mode="overwrite")
 

@@ -105,7 +105,9 @@ class DiskRows:
 
     exact = False
     probes = 20
-    """Cells of the vector index that are looked into: more find more, and take longer."""
+    """Cells of the vector index that are looked into at least: more find more, and take longer."""
+    spare = 4
+    """How many times as many galaxies as are asked for lie in these cells, at least."""
     refine = 10
     """How many times the answers are compared exactly."""
 
@@ -188,7 +190,9 @@ class DiskRows:
         tables, all_found = [], True
         for part in parts[weights > 0]:
             query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
-            query = query.nprobes(self.probes).refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+            # Without an end to the cells a filter that lets through only what is far away would find nothing.
+            query = query.minimum_nprobes(self._probes_for(fetched)).maximum_nprobes(0)
+            query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
             if condition:
                 query = query.where(condition, prefilter=True)
             found = _answer(
@@ -215,6 +219,11 @@ class DiskRows:
             cosines[chosen], ra[chosen], dec[chosen], vectors[chosen], mean, spread,
             all_found and n >= len(kept),
         )  # fmt: skip
+
+    def _probes_for(self, count: int) -> int:
+        """Return how many cells are looked into for so many galaxies; each holds about the root of all of them."""
+        cell = max(1.0, float(np.sqrt(len(self))))
+        return max(self.probes, int(np.ceil(self.spare * count / cell)))
 
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
