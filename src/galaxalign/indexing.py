@@ -30,6 +30,7 @@ from galaxalign.gallery.disk import (
     read_about,
     table_names,
 )
+from galaxalign.gallery.filters import real_positions
 from galaxalign.progress import note, progress
 
 __all__ = ["index"]
@@ -186,7 +187,8 @@ def _cells(ra: Any, dec: Any) -> pa.Array:
 
     lon = np.asarray(pc.fill_null(pc.cast(ra, pa.float64()), np.nan), dtype=np.float64)
     lat = np.asarray(pc.fill_null(pc.cast(dec, pa.float64()), np.nan), dtype=np.float64)
-    placed = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = real_positions(lon, lat)
+    placed = np.isfinite(lon)
     cells = np.zeros(len(lon), dtype=np.int64)
     cells[placed] = lonlat_to_healpix(Longitude(lon[placed] * u.deg), Latitude(lat[placed] * u.deg), HEALPIX_ORDER)
     return pa.array(cells, mask=~placed)
