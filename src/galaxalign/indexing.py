@@ -30,6 +30,7 @@ from galaxalign.gallery.disk import (
     read_about,
     table_names,
 )
+from galaxalign.gallery.filters import real_positions
 from galaxalign.progress import note, progress
 
 __all__ = ["index"]
@@ -186,7 +187,8 @@ def _cells(ra: Any, dec: Any) -> pa.Array:
 
     lon = np.asarray(pc.fill_null(pc.cast(ra, pa.float64()), np.nan), dtype=np.float64)
     lat = np.asarray(pc.fill_null(pc.cast(dec, pa.float64()), np.nan), dtype=np.float64)
-    placed = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = real_positions(lon, lat)
+    placed = np.isfinite(lon)
     cells = np.zeros(len(lon), dtype=np.int64)
     cells[placed] = lonlat_to_healpix(Longitude(lon[placed] * u.deg), Latitude(lat[placed] * u.deg), HEALPIX_ORDER)
     return pa.array(cells, mask=~placed)
@@ -209,8 +211,10 @@ def _finish(database: Any, galaxies: Any, exact_below: int, *, new: bool, quiet:
         note(f"building the vector index of {count} galaxies", quiet=quiet)
         galaxies.create_index("embedding", config=_vector_index(count))
     rows = galaxies.count_rows()
-    chosen = np.sort(np.random.default_rng(0).permutation(rows)[: 2 * _SAMPLE])
-    sample = galaxies.take_offsets(chosen.tolist()).to_arrow()
+    chosen = np.random.default_rng(0).permutation(rows)[: 2 * _SAMPLE]
+    sample = galaxies.take_offsets(np.sort(chosen).tolist()).to_arrow()
+    # In the order that was drawn, or the first of them would all be from the first half of the catalogue.
+    sample = sample.take(pa.array(np.argsort(np.argsort(chosen))))
     sample = sample.filter(pc.equal(sample.column("status"), "ok")).slice(0, _SAMPLE)
     database.create_table(SAMPLE, sample, mode="overwrite")
 

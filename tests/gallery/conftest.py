@@ -32,7 +32,7 @@ def make(n: int = N, *, seed: int = 0, prefix: str = "g") -> Embeddings:
     return Embeddings([f"{prefix}{row}" for row in range(n)], vectors, status, {"fingerprint": "abc"}, columns)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def embeddings():
     """Return the function that makes such galaxies."""
     return make

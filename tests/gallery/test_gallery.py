@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -181,3 +183,66 @@ def test_entries_of_one_galaxy_are_one_answer(survey, tmp_path):
     assert [entry.rank for entry in found] == list(range(1, len(found) + 1))
     loose = gallery.search(found.query.model_copy(update={"collapse": False}))
     assert len(loose) == len(found) + 2
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [("redshift < '0.1'", "redshift < 0.1"), ("votes >= '25'", "votes >= 25"),
+     ("id_str = 864747469304063596", "id_str = '864747469304063596'")],
+)  # fmt: skip
+def test_a_number_in_quotes_is_a_number_to_a_column_of_numbers_and_the_other_way_round(survey, tmp_path, where, rows):
+    path = replace(survey, ids=["864747469304063596", *survey.ids[1:]]).write(tmp_path / "e.parquet")
+    gallery = open_gallery(path)
+    found = gallery.table(["id_str"], where=where)
+    assert found == gallery.table(["id_str"], where=rows)
+    assert 0 < len(found) < 400
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["redshift < ?", "redshift < $1", "redshift < 0.1 \ud800", "redshift < \0", "repeat('x', 100000000) = 'a'",
+     "now() > '2020-01-01'", "embedding IS NOT NULL", "healpix_29 > 0", "_rowid < 5", "rowid < 5 AND votes = 1",
+     "redshift < `", "nosuch = 1", "NOT " * 20_000 + "votes = 1", "votes = 1" + " AND votes = 1" * 20_000],
+)  # fmt: skip
+def test_what_one_kind_of_gallery_refuses_the_other_refuses_too_in_a_short_sentence(gallery, where):
+    for ask in (lambda: gallery.search(like(gallery.vector("g0"), where=where)), lambda: gallery.table(where=where)):
+        with pytest.raises(InputError, match="the condition") as refused:
+            ask()
+        assert len(str(refused.value)) < 800
+        assert "nothing" not in str(refused.value)
+
+
+def test_a_column_called_rowid_is_a_column(tmp_path, survey):
+    numbers = np.arange(len(survey.ids))[::-1].copy()
+    path = replace(survey, columns={"rowid": numbers}).write(tmp_path / "e.parquet")
+    found = open_gallery(path).table(["id_str"], where="rowid < 3")
+    assert found["id_str"].to_pylist() == ["g397", "g398", "g399"]
+
+
+def test_conditions_over_more_and_more_columns_are_forgotten_again(tmp_path, survey):
+    path = replace(survey, columns={f"c{n}": np.arange(len(survey.ids)) for n in range(10, 50)}).write(
+        tmp_path / "e.parquet"
+    )
+    gallery = open_gallery(path)
+    for number in range(10, 49):
+        assert len(gallery.table(["id_str"], where=f"c{number} < 5 AND c{number + 1} < 3")) == 3
+    assert len(gallery._rows._sql._kept) <= 8
+
+
+@pytest.mark.parametrize("moc", ["30/1", "99/1", '{"30": [1]}', '{"6": [-1]}', '{"6": "x"}', '{"a": [1]}', "6/5-1"])
+def test_what_is_no_moc_is_not_an_empty_one(gallery, moc):
+    with pytest.raises(InputError, match="MOC"):
+        gallery.search(like(gallery.vector("g0"), moc=moc))
+
+
+def test_a_position_that_is_none_is_unknown(survey, tmp_path):
+    """Some catalogues write -99 where there is no position: these are not all one galaxy."""
+    columns = dict(survey.columns)
+    columns["ra"][:40], columns["dec"][:40] = -99, -99
+    path = replace(survey, columns=columns).write(tmp_path / "e.parquet")
+    for gallery in (open_gallery(path), open_gallery(index(embeddings=path, out=tmp_path / "i"), exact_below=0)):
+        found = gallery.neighbours("g0", k=390)
+        assert not any(entry.duplicates for entry in found)
+        assert next(entry for entry in found if entry.id_str == "g4").ra is None
+        for area in ({"cone": Cone(ra=261, dec=-81, radius=180)}, {"moc": "0/0-11"}):
+            assert "g4" not in gallery.search(like(gallery.vector("g0"), k=400, **area)).ids

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from galaxalign.analysis.search import contributions, moments, similarities
 from galaxalign.errors import InputError
-from galaxalign.gallery.filters import check_where, in_moc, read_moc
+from galaxalign.gallery.filters import SqlFilter, in_moc, read_moc, real_positions, unanswered
 from galaxalign.gallery.memory import PIECE, Candidates, MemoryRows, Sieve, unknown_columns
 from galaxalign.gallery.query import Cone
 
@@ -123,7 +123,9 @@ class DiskRows:
 
     exact = False
     probes = 20
-    """Cells of the vector index that are looked into: more find more, and take longer."""
+    """Cells of the vector index that are looked into at least: more find more, and take longer."""
+    spare = 4
+    """How many times as many galaxies as are asked for lie in these cells, at least."""
     refine = 10
     """How many times the answers are compared exactly."""
 
@@ -138,7 +140,9 @@ class DiskRows:
         self._sample: MemoryRows | None = None
         schema = self._galaxies.schema
         self.dimension = int(schema.field("embedding").type.list_size)
-        self.columns = {entry.name: str(entry.type) for entry in schema if entry.name not in ("embedding", HEALPIX)}
+        shown = [entry for entry in schema if entry.name not in ("embedding", HEALPIX)]
+        self.columns = {entry.name: str(entry.type) for entry in shown}
+        self._sql = SqlFilter(pa.schema(shown).empty_table())
 
     def __len__(self) -> int:
         return self._count
@@ -212,7 +216,9 @@ class DiskRows:
         tables, all_found = [], True
         for part in parts[weights > 0]:
             query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
-            query = query.nprobes(self.probes).refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+            # Without an end to the cells a filter that lets through only what is far away would find nothing.
+            query = query.minimum_nprobes(self._probes_for(fetched)).maximum_nprobes(0)
+            query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
             if condition:
                 query = query.where(condition, prefilter=True)
             found = _answer(
@@ -221,7 +227,7 @@ class DiskRows:
             all_found = all_found and len(found) < fetched
             tables.append(found.drop_columns(["_distance"]))
         table = _unique(pa.concat_tables(tables))
-        ra, dec = (_numbers(table, name) for name in ("ra", "dec"))
+        ra, dec = real_positions(_numbers(table, "ra"), _numbers(table, "dec"))
         keep = ~np.isin(table.column("id_str").to_numpy(zero_copy_only=False), list(excluded))
         if moc is not None:
             keep &= in_moc(ra, dec, moc)
@@ -240,6 +246,11 @@ class DiskRows:
             all_found and n >= len(kept),
         )  # fmt: skip
 
+    def _probes_for(self, count: int) -> int:
+        """Return how many cells are looked into for so many galaxies; each holds about the root of all of them."""
+        cell = max(1.0, float(np.sqrt(len(self))))
+        return max(self.probes, int(np.ceil(self.spare * count / cell)))
+
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
@@ -253,7 +264,7 @@ class DiskRows:
         """Return the condition of a query in SQL, and the MOC where the condition lets too much through."""
         found, left = [], None
         if sieve.where is not None:
-            check_where(sieve.where)
+            self._sql.rows(sieve.where)
             found.append(f"({sieve.where})")
         if sieve.cone is not None or sieve.moc is not None:
             from mocpy import MOC
@@ -281,7 +292,7 @@ class DiskRows:
     ) -> pa.Table:
         query = self._galaxies.search().select(list(columns)).offset(offset).limit(limit)
         if where is not None:
-            check_where(where)
+            self._sql.rows(where)
             query = query.where(where)
         found = _answer(query.with_row_id(True) if numbered else query, where, self.columns)
         return found if numbered else found.select(list(columns))
@@ -313,10 +324,7 @@ def _answer(query: Any, where: str | None, columns: Sequence[str] | dict[str, st
     except (ValueError, RuntimeError, OSError) as error:
         if where is None:
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"the condition {where!r} cannot be answered ({reason}); the columns are {', '.join(columns)}"
-        ) from None
+        raise InputError(unanswered(where, error, columns)) from None
 
 
 def _in_ranges(moc: MOC) -> tuple[str, bool]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,15 +21,21 @@ from galaxalign.gallery.query import Cone
 if TYPE_CHECKING:
     from mocpy import MOC
 
-__all__ = ["SqlFilter", "check_where", "in_cone", "in_moc", "read_moc"]
+__all__ = ["SqlFilter", "check_where", "in_cone", "in_moc", "read_moc", "real_positions", "unanswered"]
 
 _FUNCTIONS = frozenset({"abs", "round", "lower", "upper", "length", "substr", "coalesce", "nullif", "like", "trim"})
 _STEPS, _MOST_STEPS = 10_000, 50_000  # a condition is stopped after 500 million steps of SQLite
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
+_KEPT = 8  # sets of columns that are kept ready: each is a copy of them
+_LONGEST = 100_000  # characters: a list of some thousand ids
+_SHOWN = 200
+_MOC_ORDER = 29  # the finest that there is
 
 
 class SqlFilter:
     """Conditions over the columns of a table in memory, answered by SQLite.
+
+    A gallery on disk asks one of a table without rows, so that both take the same conditions.
 
     Parameters
     ----------
@@ -36,8 +45,12 @@ class SqlFilter:
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._kept: dict[tuple[str, ...], sqlite3.Connection] = {}
+        self._kept: OrderedDict[tuple[str, ...], sqlite3.Connection] = OrderedDict()
         self._lock = Lock()
+        # A name of our own: a catalogue may have a column called rowid.
+        self._key = "galaxy_row"
+        while self._key in (name.lower() for name in table.column_names):
+            self._key += "_"
 
     def rows(self, where: str) -> NDArray[np.bool_]:
         """Return which rows fulfil a condition, bool (N,).
@@ -49,7 +62,10 @@ class SqlFilter:
         """
         check_where(where)
         lowered = where.lower()
-        names = tuple(name for name in self._table.column_names if name.lower() in lowered)
+        named = [name for name in self._table.column_names if name.lower() in lowered]
+        # Of columns that differ only in upper and lower case, the one that is written so.
+        twins = {name for name in named if sum(other.lower() == name.lower() for other in named) > 1}
+        names = tuple(name for name in named if name not in twins or name in where)
         steps = [0]
 
         def tired() -> int:
@@ -60,23 +76,22 @@ class SqlFilter:
             with self._lock:
                 database = self._database(names)
                 database.set_progress_handler(tired, _STEPS)
-                found = [row for (row,) in database.execute(f"SELECT rowid FROM galaxies WHERE (\n{where}\n)")]
-        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
-            raise InputError(
-                f"the condition {where!r} cannot be answered ({error}); the columns are "
-                f"{', '.join(self._table.column_names)}"
-            ) from None
+                found = [row for (row,) in database.execute(f"SELECT {self._key} FROM galaxies WHERE (\n{where}\n)")]
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError) as error:
+            raise InputError(unanswered(where, error, self._table.column_names)) from None
         mask = np.zeros(len(self._table), dtype=bool)
-        mask[np.asarray(found, dtype=np.int64) - 1] = True
+        mask[np.asarray(found, dtype=np.int64)] = True
         return mask
 
     def _database(self, names: tuple[str, ...]) -> sqlite3.Connection:
         """Return a database of the columns that a condition names, made at its first use."""
         if names not in self._kept:
             database = sqlite3.connect(":memory:", check_same_thread=False)
-            columns = ", ".join(_quoted(name) for name in names) or "nothing"
-            database.execute(f"CREATE TABLE galaxies ({columns})")
-            values = [_plain(self._table.column(name)) for name in names] or [[None] * len(self._table)]
+            # With the kind of each column '0.1' is a number beside numbers; without, it is greater than all of them.
+            kinds = [f"{_quoted(name)} {_sql_kind(self._table.schema.field(name).type)}" for name in names]
+            columns = ", ".join([f"{self._key} INTEGER PRIMARY KEY", *kinds])
+            database.execute(f"CREATE TABLE galaxies ({columns}) WITHOUT ROWID")
+            values = [range(len(self._table)), *(_plain(self._table.column(name)) for name in names)]
             marks = ", ".join("?" * len(values))
             database.executemany(f"INSERT INTO galaxies VALUES ({marks})", zip(*values, strict=True))
             database.commit()
@@ -84,7 +99,16 @@ class SqlFilter:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000_000)
             database.set_authorizer(_reading_only)
             self._kept[names] = database
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)[1].close()
+        self._kept.move_to_end(names)
         return self._kept[names]
+
+
+def unanswered(where: str, reason: object, columns: Iterable[str]) -> str:
+    """Return the sentence about a condition that cannot be answered."""
+    told = " ".join(str(reason).split())[:_SHOWN]
+    return f"the condition {_short(where)} cannot be answered ({told}); the columns are {', '.join(columns)}"
 
 
 def check_where(where: str) -> None:
@@ -93,24 +117,50 @@ def check_where(where: str) -> None:
     A double-quoted word is a column to one database and text to another; both read `name` as a column and 'text' as
     text.
     """
+    if len(where) > _LONGEST:
+        raise InputError(f"the condition {_short(where)} has more than {_LONGEST} characters; ask in several pieces")
     bare = re.sub(r"'(?:[^']|'')*'", "''", where)
     if '"' in bare:
-        raise InputError(f"the condition {where!r} has double quotes; write 'text' for text and `name` for a column")
+        raise InputError(
+            f"the condition {_short(where)} has double quotes; write 'text' for text and `name` for a column"
+        )
     if ";" in bare or "--" in bare or "/*" in bare:
-        raise InputError(f"the condition {where!r} must be a single condition, such as redshift < 0.1")
+        raise InputError(f"the condition {_short(where)} must be a single condition, such as redshift < 0.1")
     if re.search(r"\bselect\b", bare, re.IGNORECASE):
-        raise InputError(f"the condition {where!r} holds a query of its own; only comparisons of columns can be used")
+        raise InputError(
+            f"the condition {_short(where)} holds a query of its own; only comparisons of columns can be used"
+        )
+    unquoted = re.sub(r"`[^`]*`", "", bare)
+    if re.search(r"[?@$:]", unquoted):
+        raise InputError(
+            f"the condition {_short(where)} has a place to be filled in (?, :, @ or $); write the value itself"
+        )
     depth = 0
-    for character in re.sub(r"`[^`]*`", "", bare):
+    for character in unquoted:
         depth += {"(": 1, ")": -1}.get(character, 0)
         if depth < 0:
             break
     if depth or not bare.strip():
-        raise InputError(f"the condition {where!r} is not whole; check its brackets and quotes")
+        raise InputError(f"the condition {_short(where)} is not whole; check its brackets and quotes")
+
+
+def _short(where: str) -> str:
+    """Return a condition as a sentence quotes it."""
+    shown = repr(where)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+
+def real_positions(
+    ra: NDArray[np.float64], dec: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return positions (degrees) with NaN for both where one is missing or no place on the sky, as -99 is none."""
+    there = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90)
+    return np.where(there, ra, np.nan), np.where(there, dec, np.nan)
 
 
 def in_cone(ra: NDArray[np.float64], dec: NDArray[np.float64], cone: Cone) -> NDArray[np.bool_]:
     """Return which positions (degrees) lie in a circle; those that are missing do not."""
+    ra, dec = real_positions(ra, dec)
     half = np.radians(ra - cone.ra) / 2
     lat, centre = np.radians(dec), np.radians(cone.dec)
     # Haversine: exact for the smallest radii, where the cosine of a distance is not.
@@ -123,7 +173,8 @@ def in_moc(ra: NDArray[np.float64], dec: NDArray[np.float64], moc: MOC) -> NDArr
     import astropy.units as u
 
     inside = np.zeros(len(ra), dtype=bool)
-    placed = np.isfinite(ra) & np.isfinite(dec)
+    ra, dec = real_positions(ra, dec)
+    placed = np.isfinite(ra)
     inside[placed] = moc.contains_lonlat(ra[placed] * u.deg, dec[placed] * u.deg)
     return inside
 
@@ -150,8 +201,10 @@ def read_moc(text: str, *, files: bool = True) -> MOC:
     bare = text.strip()
     try:
         if bare.startswith("{"):
+            _check_cells(_of_json(bare))
             return MOC.from_string(bare, format="json")
         if re.fullmatch(r"\d+/[\d\s,/-]*", bare):
+            _check_cells(_of_text(bare))
             return MOC.from_string(bare)
         if not files:
             raise InputError("the MOC is neither text (6/1-5 99) nor JSON; files cannot be named here")
@@ -168,6 +221,35 @@ def read_moc(text: str, *, files: bool = True) -> MOC:
         raise InputError(f"{bare[:80]} is no MOC ({reason}); write it again as FITS, JSON or text") from None
 
 
+def _of_json(text: str) -> dict[int, list[tuple[int, int]]]:
+    """Return first and last cells of a MOC in JSON, by order."""
+    cells: dict[int, list[tuple[int, int]]] = {}
+    for order, numbers in json.loads(text).items():
+        if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+            raise ValueError(f"order {order} has no list of whole numbers")
+        cells[int(order)] = [(number, number) for number in numbers]
+    return cells
+
+
+def _of_text(text: str) -> dict[int, list[tuple[int, int]]]:
+    """Return first and last cells of a MOC as text, by order."""
+    cells: dict[int, list[tuple[int, int]]] = {}
+    for order, numbers in re.findall(r"(\d+)/([^/]*?)(?=\d+/|$)", text):
+        pairs = (number.partition("-") for number in re.split(r"[\s,]+", numbers.strip()) if number)
+        cells.setdefault(int(order), []).extend((int(first), int(last or first)) for first, _, last in pairs)
+    return cells
+
+
+def _check_cells(cells: dict[int, list[tuple[int, int]]]) -> None:
+    """Refuse what mocpy takes without a word for an empty MOC, or for another one; ValueError."""
+    for order, pairs in cells.items():
+        if not 0 <= order <= _MOC_ORDER:
+            raise ValueError(f"order {order} is not within 0 to {_MOC_ORDER}")
+        for first, last in pairs:
+            if not 0 <= first <= last < 12 * 4**order:
+                raise ValueError(f"order {order} has no cells {first} to {last}")
+
+
 def _reading_only(action: int, first: Any, second: Any, *rest: Any) -> int:
     if action in _ALLOWED or (action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _FUNCTIONS):
         return sqlite3.SQLITE_OK
@@ -176,6 +258,12 @@ def _reading_only(action: int, first: Any, second: Any, *rest: Any) -> int:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _sql_kind(kind: pa.DataType) -> str:
+    if pa.types.is_floating(kind):
+        return "REAL"
+    return "INTEGER" if pa.types.is_integer(kind) or pa.types.is_boolean(kind) else "TEXT"
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.analysis.search import best, combine_scores, moments, similarities
 from galaxalign.errors import InputError
-from galaxalign.gallery.filters import SqlFilter, in_cone, in_moc, read_moc
+from galaxalign.gallery.filters import SqlFilter, in_cone, in_moc, read_moc, real_positions
 from galaxalign.gallery.query import Cone
 
 __all__ = ["PIECE", "Candidates", "MemoryRows", "Sieve", "unknown_columns"]
@@ -219,7 +219,7 @@ class MemoryRows:
             column = pc.cast(self._table.column(name), pa.float64())
             return np.asarray(pc.fill_null(column, np.nan), dtype=np.float64)
 
-        return numbers("ra"), numbers("dec")
+        return real_positions(numbers("ra"), numbers("dec"))
 
     def let_through(self, sieve: Sieve) -> NDArray[np.bool_]:
         """Return which rows a query lets through, bool (N,)."""
