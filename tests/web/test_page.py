@@ -186,9 +186,10 @@ def test_a_drawing_finds_galaxies(page: Page) -> None:
     page.mouse.move(pad["x"] + 80, pad["y"] + 20, steps=6)
     page.mouse.up()
     expect(page.locator(".pad .shape")).to_have_count(4)
-    page.click("text=Search with this")
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/search")) as answer:
+        page.click("text=Search with this")
     expect(page.locator(".chip:has-text('my drawing')")).to_be_visible()
-    expect(page.locator(".tile .rank").first).to_be_visible()
+    expect(page.locator(".tile .name b").first).to_contain_text(answer.value.json()["hits"][0]["id_str"])
 
 
 def test_a_picture_is_searched_with(page: Page, embeddings: Path) -> None:
@@ -207,8 +208,10 @@ def test_keys_label_galaxies_and_take_it_back(page: Page, gallery: Gallery) -> N
     expect(page.locator(".tile .rank")).to_have_count(0)
     expect(page.locator(".tile")).to_have_count(len(gallery))
     page.locator(".tile .face").first.focus()
+    expect(page.locator("[data-scope=selected] span")).to_have_text("0")
     page.keyboard.press("2")
     expect(page.locator(".tile .given")).to_have_count(1)
+    expect(page.locator(".tile .face").nth(1)).to_be_focused()
     page.keyboard.press("3")  # the next one
     expect(page.locator(".tile .given")).to_have_count(2)
     page.keyboard.press("u")

@@ -111,5 +111,7 @@ export function endless(root) {
 }
 
 on("list", reload);
+// What is found comes best first, however the list was sorted before.
+on("answer", () => state.answer && (list.order = ""));
 on("labels", note);
 on("selection", () => (state.scope === "selected" ? reload() : note()));

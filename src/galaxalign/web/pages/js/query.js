@@ -63,16 +63,22 @@ export const asked = () => ({
   k: FOUND,
 });
 
-export async function run() {
-  const answer = await attempt(() => api.search(asked()));
-  if (answer) take(answer);
+let latest = 0;
+
+/** Shows what comes back, unless something else has been asked for since. */
+async function answerWith(request, settings) {
+  latest += 1;
+  const mine = latest;
+  const answer = await attempt(request);
+  if (answer && mine === latest) take(answer, settings);
 }
+
+export const run = () => answerWith(() => api.search(asked()));
 
 /** Searches again with what was marked right and wrong; the marks stay, and more can be added. */
 export async function runRefined() {
   const marked = (kind) => [...state.marks].filter(([, mark]) => mark === kind).map(([id]) => id);
-  const answer = await attempt(() => api.refine(asked(), marked("good"), marked("bad")));
-  if (answer) take(answer, { refined: true });
+  await answerWith(() => api.refine(asked(), marked("good"), marked("bad")), { refined: true });
 }
 
 function take(answer, { refined = false } = {}) {
@@ -86,6 +92,7 @@ function take(answer, { refined = false } = {}) {
 }
 
 function clearAnswer() {
+  latest += 1; // what is still on its way has nothing to answer any more
   Object.assign(state, { answer: null, hits: [] });
   state.marks.clear();
   changed("answer");
