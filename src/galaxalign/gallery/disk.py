@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,8 @@ class DiskRows:
     """Cells of the vector index that are looked into at least: more find more, and take longer."""
     spare = 4
     """How many times as many galaxies as are asked for lie in these cells, at least."""
+    few = 10_000
+    """Up to so many galaxies that a filter lets through are compared one by one."""
     refine = 10
     """How many times the answers are compared exactly."""
 
@@ -178,28 +180,37 @@ class DiskRows:
     ) -> Candidates:
         """Return the galaxies with the highest score among those let through, nearly always the n best.
 
-        Each part with a positive weight brings its nearest galaxies; among all of these the scores are exact. See
+        The score is linear in the vector of a galaxy but for what is not wanted, which only takes away; so the nearest
+        galaxies to a few sums of the parts are candidates, and among all of these the scores are exact. See
         `MemoryRows.best` for the parameters.
         """
         sieve = sieve or Sieve()
         condition, moc = self._condition(sieve)
         excluded = set(sieve.excluded)
-        several = len(parts) > 1
-        # The best of a sum need not be among the very best of any part.
-        asked = (max(2000, 20 * n) if several else n) + len(excluded)
-        fetched = 4 * asked if moc is not None else asked
+        # The cosine to a single part is its score as it is.
+        mean, spread = np.zeros(len(parts)), np.ones(len(parts))
+        if len(parts) > 1:
+            mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
+        passing = len(self)
+        if condition:
+            passing = _asked(lambda: self._galaxies.count_rows(condition), sieve.where, self.columns)
+        # What the best lack in a sum of parts may be made up for by what is not wanted.
+        asked = (max(2000, 20 * n) if (weights < 0).any() else n) + len(excluded)
+        fetched = 4 * asked if condition or len(parts) > 1 else asked
         places = [name for name in ("ra", "dec") if name in self.columns]
         tables, all_found = [], True
-        for part in parts[weights > 0]:
-            query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
-            # Without an end to the cells a filter that lets through only what is far away would find nothing.
-            query = query.minimum_nprobes(self._probes_for(fetched)).maximum_nprobes(0)
-            query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+        for direction in _directions(parts, weights, spread):
+            query = self._galaxies.search(direction, vector_column_name="embedding").distance_type("cosine")
             if condition:
                 query = query.where(condition, prefilter=True)
-            found = _answer(
-                query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched), sieve.where, self.columns
-            )
+            if condition and passing <= self.few:
+                query = query.bypass_vector_index()
+            else:
+                # Without an end to the cells a filter that lets through only what is far away would find nothing.
+                query = query.minimum_nprobes(self._probes_for(fetched, passing)).maximum_nprobes(0)
+                query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+            query = query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched)
+            found = _asked(query.to_arrow, sieve.where, self.columns)
             all_found = all_found and len(found) < fetched
             tables.append(found.drop_columns(["_distance"]))
         table = _unique(pa.concat_tables(tables))
@@ -209,10 +220,6 @@ class DiskRows:
             keep &= in_moc(ra, dec, moc)
         vectors = _matrix(table.column("embedding"))
         cosines = similarities(vectors, np.arange(len(vectors)), parts)
-        # The cosine to a single part is its score as it is.
-        mean, spread = np.zeros(len(parts)), np.ones(len(parts))
-        if several:
-            mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
         scores = contributions(cosines, weights, mean, spread).sum(axis=1)
         kept = np.flatnonzero(keep)
         chosen = kept[np.argsort(-scores[kept], kind="stable")][:n]
@@ -222,10 +229,13 @@ class DiskRows:
             all_found and n >= len(kept),
         )  # fmt: skip
 
-    def _probes_for(self, count: int) -> int:
-        """Return how many cells are looked into for so many galaxies; each holds about the root of all of them."""
-        cell = max(1.0, float(np.sqrt(len(self))))
-        return max(self.probes, int(np.ceil(self.spare * count / cell)))
+    def _probes_for(self, count: int, passing: int) -> int:
+        """Return how many cells are looked into for so many galaxies of those that pass a filter.
+
+        Each cell holds about as many galaxies as there are cells.
+        """
+        in_a_cell = max(passing, 1) / max(1.0, float(np.sqrt(len(self))))
+        return max(self.probes, int(np.ceil(self.spare * count / max(in_a_cell, 1e-9))))
 
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
@@ -270,7 +280,7 @@ class DiskRows:
         if where is not None:
             self._sql.rows(where)
             query = query.where(where)
-        found = _answer(query.with_row_id(True) if numbered else query, where, self.columns)
+        found = _asked((query.with_row_id(True) if numbered else query).to_arrow, where, self.columns)
         return found if numbered else found.select(list(columns))
 
     def _of_ids(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
@@ -293,14 +303,30 @@ class DiskRows:
         return list(columns)
 
 
-def _answer(query: Any, where: str | None, columns: Sequence[str] | dict[str, str]) -> pa.Table:
-    """Return the rows of a query; InputError where its condition cannot be answered."""
+def _asked(ask: Callable[[], Any], where: str | None, columns: Sequence[str] | dict[str, str]) -> Any:
+    """Return an answer of the database; InputError where a condition cannot be answered."""
     try:
-        return query.to_arrow()
+        return ask()
     except (ValueError, RuntimeError, OSError) as error:
         if where is None:
             raise
         raise InputError(unanswered(where, error, columns)) from None
+
+
+def _directions(
+    parts: NDArray[np.float32], weights: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the vectors (M, D) to which the best galaxies of a query are near.
+
+    The score of `analysis.search.contributions` is never above the sum of the standardised similarities in which what
+    is not wanted counts by any share from 0 to 1; where it is above average it is that with share 1, elsewhere with 0.
+    """
+    if len(parts) == 1:
+        return parts
+    pull = np.divide(weights, spread, out=np.zeros_like(weights), where=spread > 1e-7)
+    shares = (0.0, 0.5, 1.0) if (weights < 0).any() else (0.0,)
+    found = [np.where(weights < 0, share * pull, pull) @ parts for share in shares]
+    return np.array([one for one in found if np.linalg.norm(one) > 0] or parts[weights > 0], dtype=np.float32)
 
 
 def _in_ranges(moc: MOC) -> tuple[str, bool]:
