@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ __all__ = [
     "is_index",
     "read_about",
     "table_names",
+    "told_of",
 ]
 
 GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"
@@ -66,6 +69,19 @@ def connect(path: str | Path) -> Any:
 def table_names(database: Any) -> list[str]:
     """Return the tables that are there."""
     return list(database.list_tables().tables)
+
+
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Say in one sentence that an index is damaged, or its disk full; LanceDB tells it by where in its code it was."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(re.sub(r", /\S*$", "", str(error)).split())[:200]
+        raise InputError(
+            f"the index {path} cannot be read or written ({reason}); if its files are damaged, remove it and make it "
+            "again with galaxalign index"
+        ) from error
 
 
 def is_index(path: str | Path) -> bool:
@@ -114,11 +130,13 @@ class DiskRows:
     """How many times the answers are compared exactly."""
 
     def __init__(self, path: str | Path) -> None:
+        self._path = path
         self._database = connect(path)
-        about = read_about(self._database, path)
-        if about["building"]:
-            raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
-        self._galaxies = self._database.open_table(GALAXIES)
+        with told_of(path):
+            about = read_about(self._database, path)
+            if about["building"]:
+                raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
+            self._galaxies = self._database.open_table(GALAXIES)
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
         self._sample: MemoryRows | None = None
@@ -133,7 +151,8 @@ class DiskRows:
 
     def in_memory(self) -> MemoryRows:
         """Return all rows in memory."""
-        table = self._galaxies.to_arrow()
+        with told_of(self._path):
+            table = self._galaxies.to_arrow()
         return MemoryRows(table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
@@ -193,7 +212,7 @@ class DiskRows:
             mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
         passing = len(self)
         if condition:
-            passing = _asked(lambda: self._galaxies.count_rows(condition), sieve.where, self.columns)
+            passing = self._asked(lambda: self._galaxies.count_rows(condition), sieve.where)
         # What the best lack in a sum of parts may be made up for by what is not wanted.
         asked = (max(2000, 20 * n) if (weights < 0).any() else n) + len(excluded)
         fetched = 4 * asked if condition or len(parts) > 1 else asked
@@ -210,7 +229,7 @@ class DiskRows:
                 query = query.minimum_nprobes(self._probes_for(fetched, passing)).maximum_nprobes(0)
                 query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
             query = query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched)
-            found = _asked(query.to_arrow, sieve.where, self.columns)
+            found = self._asked(query.to_arrow, sieve.where)
             all_found = all_found and len(found) < fetched
             tables.append(found.drop_columns(["_distance"]))
         table = _unique(pa.concat_tables(tables))
@@ -240,7 +259,8 @@ class DiskRows:
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
-            table = self._database.open_table(SAMPLE).to_arrow()
+            with told_of(self._path):
+                table = self._database.open_table(SAMPLE).to_arrow()
             self._sample = MemoryRows(
                 table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata
             )
@@ -280,7 +300,7 @@ class DiskRows:
         if where is not None:
             self._sql.rows(where)
             query = query.where(where)
-        found = _asked((query.with_row_id(True) if numbered else query).to_arrow, where, self.columns)
+        found = self._asked((query.with_row_id(True) if numbered else query).to_arrow, where)
         return found if numbered else found.select(list(columns))
 
     def _of_ids(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
@@ -288,7 +308,7 @@ class DiskRows:
         for start in range(0, len(ids), _IDS):
             quoted = ", ".join("'" + identity.replace("'", "''") + "'" for identity in ids[start : start + _IDS])
             query = self._galaxies.search().where(f"id_str IN ({quoted})").select(list(columns))
-            tables.append(query.limit(2 * _IDS).to_arrow())
+            tables.append(self._asked(query.limit(2 * _IDS).to_arrow, None))
         table = pa.concat_tables(tables) if tables else self._filtered("1 = 0", columns, 1, 0)
         place_of = {identity: place for place, identity in enumerate(table.column("id_str").to_pylist())}
         for identity in ids:
@@ -296,21 +316,21 @@ class DiskRows:
                 raise InputError(f"no galaxy has the id {identity!r}; give an id of the index")
         return table.take(pa.array([place_of[identity] for identity in ids], pa.int64()))
 
+    def _asked(self, ask: Callable[[], Any], where: str | None) -> Any:
+        """Return an answer of the database; InputError for a condition that cannot be answered, or a damaged file."""
+        with told_of(self._path):
+            try:
+                return ask()
+            except (ValueError, RuntimeError) as error:
+                if where is None or "LanceError(IO)" in str(error):
+                    raise
+                raise InputError(unanswered(where, error, self.columns)) from None
+
     def _known(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
             return list(self.columns)
         unknown_columns(columns, self.columns)
         return list(columns)
-
-
-def _asked(ask: Callable[[], Any], where: str | None, columns: Sequence[str] | dict[str, str]) -> Any:
-    """Return an answer of the database; InputError where a condition cannot be answered."""
-    try:
-        return ask()
-    except (ValueError, RuntimeError, OSError) as error:
-        if where is None:
-            raise
-        raise InputError(unanswered(where, error, columns)) from None
 
 
 def _directions(
