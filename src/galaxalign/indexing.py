@@ -29,6 +29,7 @@ from galaxalign.gallery.disk import (
     connect,
     read_about,
     table_names,
+    told_of,
 )
 from galaxalign.gallery.filters import real_positions
 from galaxalign.progress import note, progress
@@ -38,6 +39,7 @@ __all__ = ["index"]
 _PIECE = 32_768
 _SAMPLE = 10_000
 _UNIT = 0.01
+_TAKEN = (HEALPIX, "_rowid", "_rowaddr", "_distance", "_score", "_relevance_score")  # by us and by LanceDB
 
 
 def index(
@@ -78,12 +80,13 @@ def index(
         schema = _schema(file.schema_arrow)
         key = _key(source)
         database = connect(out)
-        about = _prepared(database, out, source, metadata, schema, key)
-        galaxies = database.open_table(GALAXIES)
-        if about["building"]:
-            _fill(galaxies, file, source, new=about["building"]["new"], quiet=quiet)
-            _finish(database, galaxies, exact_below, new=about["building"]["new"], quiet=quiet)
-            _write_about(database, about | {"building": None, "rows": galaxies.count_rows()})
+        with told_of(out):
+            about = _prepared(database, out, source, metadata, schema, key)
+            galaxies = database.open_table(GALAXIES)
+            if about["building"]:
+                _fill(galaxies, file, source, new=about["building"]["new"], quiet=quiet)
+                _finish(database, galaxies, exact_below, new=about["building"]["new"], quiet=quiet)
+                _write_about(database, about | {"building": None, "rows": galaxies.count_rows()})
     return out if "://" in str(out) else Path(out)
 
 
@@ -267,6 +270,10 @@ def _schema(schema: pa.Schema) -> pa.Schema:
     dimension = schema.field("embedding").type.list_size
     fields = []
     for entry in schema:
+        if "." in entry.name or entry.name in _TAKEN:
+            raise InputError(
+                f"the column {entry.name!r} cannot be in an index; rename it in the catalogue, and embed it again"
+            )
         kind = pa.list_(pa.float32(), dimension) if entry.name == "embedding" else entry.type
         fields.append(pa.field(entry.name, pa.string() if pa.types.is_null(kind) else kind))
     if {"ra", "dec"} <= set(schema.names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from galaxalign.symbols import DRAWING_SUFFIXES
 __all__ = ["as_query", "search"]
 
 # As in the query languages of text search: "a bar^0.5".
-_WEIGHT = re.compile(r"\^(-?\d+(?:\.\d+)?)$")
+_WEIGHT = re.compile(r"\^([^^]*)$")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def search(
@@ -133,8 +135,14 @@ def as_query(
 
 def _part(kind: Kind, value: str) -> Part:
     found = _WEIGHT.search(value)
-    weight = float(found[1]) if found else 1.0
-    bare = value[: found.start()] if found else value
+    number = _NUMBER.fullmatch(found[1].strip()) if found else None
+    weight, bare = 1.0, value
+    if found and number and math.isfinite(float(number[0])):
+        weight, bare = float(number[0]), value[: found.start()]
+    elif found and kind == "text":
+        raise InputError(
+            f"the weight {found[1]!r} of {value[: found.start()]!r} is no number; write it as in 'a bar^0.5'"
+        )
     if kind == "symbol" and Path(bare).suffix.lower() in DRAWING_SUFFIXES:
         return Part(kind="sketch", value=_drawing(Path(bare)), weight=weight)
     return Part(kind=kind, value=bare, weight=weight)

@@ -143,3 +143,55 @@ def test_the_sample_of_an_index_is_of_all_its_galaxies(embeddings, tmp_path, mon
     assert len(rows) == 300
     assert 850 < np.mean(rows) < 1150
     assert max(rows) > 1900
+
+
+@pytest.mark.parametrize(
+    ("weights", "further"),
+    [
+        ((1,), {"where": "label = 'merger'"}),
+        ((1,), {"where": "label = 'merger' AND redshift < 0.1"}),
+        ((1,), {"cone": Cone(ra=10, dec=-30, radius=40)}),
+        ((1, 1), {}),
+        ((1, 0.5, -1), {}),
+        ((1, -2), {}),
+        ((0.2, -1, -1), {"where": "votes > 25"}),
+    ],
+)
+def test_what_a_vector_index_finds_is_what_comparing_all_finds(large, weights, further):
+    """Also where what is wanted lies far from each part, because of a filter or of what is not wanted."""
+    exact, fast = large
+    shares = []
+    for row in range(0, 48, 4):
+        parts = [Part(kind="id", value=f"g{row + 2 * place}", weight=w) for place, w in enumerate(weights)]
+        query = Query(parts=parts, k=20, **further)
+        one, other = exact.search(query), fast.search(query)
+        shares.append(len({*one.ids} & {*other.ids}) / len(one))
+        scores = {entry.id_str: entry for entry in one}
+        for entry in other:
+            if entry.id_str in scores:
+                assert entry.score == pytest.approx(scores[entry.id_str].score, abs=0.02)
+    assert np.mean(shares) >= 0.97
+    assert min(shares) >= 0.8
+
+
+@pytest.mark.parametrize(
+    "part", ["galaxies.lance/data", "galaxies.lance/_versions", "about.lance/data", "sample.lance"]
+)
+def test_a_damaged_index_is_said_to_be_damaged(file, tmp_path, part):
+    place = index(embeddings=file, out=tmp_path / "i", quiet=True)
+    for one in (place / part).rglob("*"):
+        if one.is_file():
+            one.write_bytes(one.read_bytes()[: one.stat().st_size // 2])
+    two = Query(parts=[Part(kind="id", value="g0"), Part(kind="id", value="g1")], where="votes > 3")
+    with pytest.raises(InputError, match=r"the index .*/i cannot be read or written .*remove it and make it again"):
+        open_gallery(place, exact_below=0).search(two)
+    with pytest.raises(InputError, match=r"the index .*/i cannot be read or written"):
+        index(embeddings=file, out=place, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["flux.g", "_rowid", "_distance", "healpix_29"])
+def test_a_column_that_no_index_can_hold_is_named(survey, tmp_path, name):
+    path = replace(survey, columns={**survey.columns, name: survey.columns["votes"]}).write(tmp_path / "e.parquet")
+    with pytest.raises(InputError, match=f"the column '{name}' cannot be in an index; rename it"):
+        index(embeddings=path, out=tmp_path / "i", quiet=True)
+    assert not (tmp_path / "i").exists()

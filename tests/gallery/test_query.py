@@ -8,6 +8,7 @@ import pytest
 
 from galaxalign.errors import InputError
 from galaxalign.gallery.query import Cone, Part, Query, read_query
+from galaxalign.searching import as_query
 
 
 def test_a_query_comes_back_from_json_as_it_was(tmp_path):
@@ -47,3 +48,20 @@ def test_a_file_that_is_no_json_is_named(tmp_path):
         read_query(tmp_path / "q.json")
     with pytest.raises(InputError, match=r"none\.json cannot be read"):
         read_query(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(("text", "weight"), [("^.5", 0.5), ("^+2", 2), ("^1e-1", 0.1), ("^-2.", -2), ("", 1)])
+def test_a_weight_may_be_written_as_numbers_are(text, weight):
+    (part,) = as_query(text=f"a bar{text}").parts
+    assert (part.value, part.weight) == ("a bar", weight)
+
+
+@pytest.mark.parametrize("weight", ["abc", "", "nan", "inf", "1e999", "0,5"])
+def test_a_weight_that_is_no_number_is_not_searched_as_words(weight):
+    for flags in ({"text": f"a bar^{weight}"}, {"text": "a", "not_": f"a bar^{weight}"}):
+        with pytest.raises(InputError, match=r"the weight .* of 'a bar' is no number"):
+            as_query(**flags)
+
+
+def test_an_id_may_hold_what_looks_like_no_weight():
+    assert as_query(id="NGC^abc").parts[0].value == "NGC^abc"

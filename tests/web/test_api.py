@@ -304,3 +304,43 @@ def test_the_page_lets_nothing_in_from_elsewhere(client: TestClient) -> None:
     assert "https://" not in answer.text
     assert client.get("/parts/scatter.js").status_code == 200
     assert client.get("/api/v1/docs").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[", "null", "", "http://127.0.0.1:8765@evil.org"])
+def test_an_origin_that_is_none_is_another_site(client: TestClient, origin: str) -> None:
+    answer = client.get("/api/v1/health", headers={"origin": origin})
+    assert (answer.status_code, "another web site" in answer.json()["detail"]) == (403, True)
+
+
+@pytest.mark.parametrize("where", ["image_path LIKE '/%'", "`Image_Path` IS NOT NULL", "length(image_path) > 3"])
+def test_a_condition_cannot_ask_where_the_files_lie(client: TestClient, where: str) -> None:
+    part = {"kind": "id", "value": first_id(client)}
+    refine = {"query": {"parts": [part], "where": where}, "good": [], "bad": []}
+    for path, body in (
+        ("search", {"parts": [part], "where": where}),
+        ("refine", refine),
+        ("table", {"where": where}),
+        ("table", {"order": "image_path"}),
+    ):
+        answer = client.post(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 400, answer.text
+        assert "there is no column 'image_path'" in answer.json()["detail"]
+
+
+def test_a_long_condition_is_refused(client: TestClient) -> None:
+    body = {"parts": [{"kind": "id", "value": first_id(client)}], "where": "ra > 1 AND " * 1000 + "ra > 1"}
+    answer = client.post("/api/v1/search", json=body)
+    assert answer.status_code == 400
+    assert "more than 4000 characters" in answer.json()["detail"]
+
+
+def test_a_label_after_a_line_that_was_cut_is_kept(tmp_path: Path) -> None:
+    """A machine that lost power leaves half a line; the next label must not be glued to it."""
+    from galaxalign.web.labels import LabelFile
+
+    path = tmp_path / "labels.csv"
+    LabelFile(path).give(["g1"], "spiral")
+    with path.open("a") as file:
+        file.write("g2")
+    LabelFile(path).give(["g3"], "merger")
+    assert LabelFile(path).labels == {"g1": "spiral", "g3": "merger"}

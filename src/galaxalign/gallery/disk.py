@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ __all__ = [
     "is_index",
     "read_about",
     "table_names",
+    "told_of",
 ]
 
 GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"
@@ -86,6 +88,19 @@ def table_names(database: Any) -> list[str]:
     return list(database.list_tables().tables)
 
 
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Say in one sentence that an index is damaged, or its disk full; LanceDB tells it by where in its code it was."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(re.sub(r", /\S*$", "", str(error)).split())[:200]
+        raise InputError(
+            f"the index {path} cannot be read or written ({reason}); if its files are damaged, remove it and make it "
+            "again with galaxalign index"
+        ) from error
+
+
 def is_index(path: str | Path) -> bool:
     """Tell whether a path is that of a folder that holds an index, or an address of an object store."""
     return "://" in str(path) or (Path(path) / f"{ABOUT}.lance").is_dir()
@@ -126,15 +141,19 @@ class DiskRows:
     """Cells of the vector index that are looked into at least: more find more, and take longer."""
     spare = 4
     """How many times as many galaxies as are asked for lie in these cells, at least."""
+    few = 10_000
+    """Up to so many galaxies that a filter lets through are compared one by one."""
     refine = 10
     """How many times the answers are compared exactly."""
 
     def __init__(self, path: str | Path) -> None:
+        self._path = path
         self._database = connect(path)
-        about = read_about(self._database, path)
-        if about["building"]:
-            raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
-        self._galaxies = self._database.open_table(GALAXIES)
+        with told_of(path):
+            about = read_about(self._database, path)
+            if about["building"]:
+                raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
+            self._galaxies = self._database.open_table(GALAXIES)
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
         self._sample: MemoryRows | None = None
@@ -149,7 +168,8 @@ class DiskRows:
 
     def in_memory(self) -> MemoryRows:
         """Return all rows in memory."""
-        table = self._galaxies.to_arrow()
+        with told_of(self._path):
+            table = self._galaxies.to_arrow()
         return MemoryRows(table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
@@ -202,28 +222,37 @@ class DiskRows:
     ) -> Candidates:
         """Return the galaxies with the highest score among those let through, nearly always the n best.
 
-        Each part with a positive weight brings its nearest galaxies; among all of these the scores are exact. See
+        The score is linear in the vector of a galaxy but for what is not wanted, which only takes away; so the nearest
+        galaxies to a few sums of the parts are candidates, and among all of these the scores are exact. See
         `MemoryRows.best` for the parameters.
         """
         sieve = sieve or Sieve()
         condition, moc = self._condition(sieve)
         excluded = set(sieve.excluded)
-        several = len(parts) > 1
-        # The best of a sum need not be among the very best of any part.
-        asked = (max(2000, 20 * n) if several else n) + len(excluded)
-        fetched = 4 * asked if moc is not None else asked
+        # The cosine to a single part is its score as it is.
+        mean, spread = np.zeros(len(parts)), np.ones(len(parts))
+        if len(parts) > 1:
+            mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
+        passing = len(self)
+        if condition:
+            passing = self._asked(lambda: self._galaxies.count_rows(condition), sieve.where)
+        # What the best lack in a sum of parts may be made up for by what is not wanted.
+        asked = (max(2000, 20 * n) if (weights < 0).any() else n) + len(excluded)
+        fetched = 4 * asked if condition or len(parts) > 1 else asked
         places = [name for name in ("ra", "dec") if name in self.columns]
         tables, all_found = [], True
-        for part in parts[weights > 0]:
-            query = self._galaxies.search(part, vector_column_name="embedding").distance_type("cosine")
-            # Without an end to the cells a filter that lets through only what is far away would find nothing.
-            query = query.minimum_nprobes(self._probes_for(fetched)).maximum_nprobes(0)
-            query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+        for direction in _directions(parts, weights, spread):
+            query = self._galaxies.search(direction, vector_column_name="embedding").distance_type("cosine")
             if condition:
                 query = query.where(condition, prefilter=True)
-            found = _answer(
-                query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched), sieve.where, self.columns
-            )
+            if condition and passing <= self.few:
+                query = query.bypass_vector_index()
+            else:
+                # Without an end to the cells a filter that lets through only what is far away would find nothing.
+                query = query.minimum_nprobes(self._probes_for(fetched, passing)).maximum_nprobes(0)
+                query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+            query = query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched)
+            found = self._asked(query.to_arrow, sieve.where)
             all_found = all_found and len(found) < fetched
             tables.append(found.drop_columns(["_distance"]))
         table = _unique(pa.concat_tables(tables))
@@ -233,10 +262,6 @@ class DiskRows:
             keep &= in_moc(ra, dec, moc)
         vectors = _matrix(table.column("embedding"))
         cosines = similarities(vectors, np.arange(len(vectors)), parts)
-        # The cosine to a single part is its score as it is.
-        mean, spread = np.zeros(len(parts)), np.ones(len(parts))
-        if several:
-            mean, spread = moments(self.sampled(len(self)).unit_vectors @ parts.T)
         scores = contributions(cosines, weights, mean, spread).sum(axis=1)
         kept = np.flatnonzero(keep)
         chosen = kept[np.argsort(-scores[kept], kind="stable")][:n]
@@ -246,15 +271,19 @@ class DiskRows:
             all_found and n >= len(kept),
         )  # fmt: skip
 
-    def _probes_for(self, count: int) -> int:
-        """Return how many cells are looked into for so many galaxies; each holds about the root of all of them."""
-        cell = max(1.0, float(np.sqrt(len(self))))
-        return max(self.probes, int(np.ceil(self.spare * count / cell)))
+    def _probes_for(self, count: int, passing: int) -> int:
+        """Return how many cells are looked into for so many galaxies of those that pass a filter.
+
+        Each cell holds about as many galaxies as there are cells.
+        """
+        in_a_cell = max(passing, 1) / max(1.0, float(np.sqrt(len(self))))
+        return max(self.probes, int(np.ceil(self.spare * count / max(in_a_cell, 1e-9))))
 
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
-            table = self._database.open_table(SAMPLE).to_arrow()
+            with told_of(self._path):
+                table = self._database.open_table(SAMPLE).to_arrow()
             self._sample = MemoryRows(
                 table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata
             )
@@ -294,7 +323,7 @@ class DiskRows:
         if where is not None:
             self._sql.rows(where)
             query = query.where(where)
-        found = _answer(query.with_row_id(True) if numbered else query, where, self.columns)
+        found = self._asked((query.with_row_id(True) if numbered else query).to_arrow, where)
         return found if numbered else found.select(list(columns))
 
     def _of_ids(self, ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
@@ -302,13 +331,23 @@ class DiskRows:
         for start in range(0, len(ids), _IDS):
             quoted = ", ".join("'" + identity.replace("'", "''") + "'" for identity in ids[start : start + _IDS])
             query = self._galaxies.search().where(f"id_str IN ({quoted})").select(list(columns))
-            tables.append(query.limit(2 * _IDS).to_arrow())
+            tables.append(self._asked(query.limit(2 * _IDS).to_arrow, None))
         table = pa.concat_tables(tables) if tables else self._filtered("1 = 0", columns, 1, 0)
         place_of = {identity: place for place, identity in enumerate(table.column("id_str").to_pylist())}
         for identity in ids:
             if identity not in place_of:
                 raise InputError(f"no galaxy has the id {identity!r}; give an id of the index")
         return table.take(pa.array([place_of[identity] for identity in ids], pa.int64()))
+
+    def _asked(self, ask: Callable[[], Any], where: str | None) -> Any:
+        """Return an answer of the database; InputError for a condition that cannot be answered, or a damaged file."""
+        with told_of(self._path):
+            try:
+                return ask()
+            except (ValueError, RuntimeError) as error:
+                if where is None or "LanceError(IO)" in str(error):
+                    raise
+                raise InputError(unanswered(where, error, self.columns)) from None
 
     def _known(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
@@ -317,14 +356,20 @@ class DiskRows:
         return list(columns)
 
 
-def _answer(query: Any, where: str | None, columns: Sequence[str] | dict[str, str]) -> pa.Table:
-    """Return the rows of a query; InputError where its condition cannot be answered."""
-    try:
-        return query.to_arrow()
-    except (ValueError, RuntimeError, OSError) as error:
-        if where is None:
-            raise
-        raise InputError(unanswered(where, error, columns)) from None
+def _directions(
+    parts: NDArray[np.float32], weights: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the vectors (M, D) to which the best galaxies of a query are near.
+
+    The score of `analysis.search.contributions` is never above the sum of the standardised similarities in which what
+    is not wanted counts by any share from 0 to 1; where it is above average it is that with share 1, elsewhere with 0.
+    """
+    if len(parts) == 1:
+        return parts
+    pull = np.divide(weights, spread, out=np.zeros_like(weights), where=spread > 1e-7)
+    shares = (0.0, 0.5, 1.0) if (weights < 0).any() else (0.0,)
+    found = [np.where(weights < 0, share * pull, pull) @ parts for share in shares]
+    return np.array([one for one in found if np.linalg.norm(one) > 0] or parts[weights > 0], dtype=np.float32)
 
 
 def _in_ranges(moc: MOC) -> tuple[str, bool]:

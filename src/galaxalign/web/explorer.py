@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,8 @@ __all__ = ["Explorer", "NoGalaxyError"]
 
 _MOST_RESULTS = 2000
 _MOST_PARTS = 32
+_LONGEST = 4000  # characters of a condition
+_HIDDEN = ("embedding", "vector", "image_path", "file_loc")
 
 
 class NoGalaxyError(InputError, LookupError):
@@ -163,6 +166,7 @@ class Explorer:
             raise InputError(
                 f"the query asks for {query.k} galaxies from {query.offset}; ask for {_MOST_RESULTS} at most"
             )
+        _check_condition(query.where)
         return query.model_copy(update={"parts": [self._checked_part(part) for part in query.parts]})
 
     def _checked_part(self, part: Part) -> Part:
@@ -282,7 +286,8 @@ class Explorer:
             names = [name for name in request.columns if name != "id_str"]
         names = ["id_str", *names]
         order = request.order.removeprefix("-") if request.order else None
-        if order is not None and order not in self.gallery.columns:
+        _check_condition(request.where)
+        if order is not None and (order not in self.gallery.columns or not _shown(order)):
             raise InputError(f"there is no column {order[:80]!r} to sort by; known are {', '.join(names)}")
         part, total = self._part(request, names)
         cells = [[_plain(value) for value in row.values()] for row in part.to_pylist()]
@@ -399,7 +404,18 @@ class Explorer:
 
 def _shown(name: str) -> bool:
     """Tell whether a column is the page's business: not the vectors, nor where files lie on this machine."""
-    return name not in ("embedding", "vector", "image_path", "file_loc")
+    return name not in _HIDDEN
+
+
+def _check_condition(where: str | None) -> None:
+    """Refuse a condition that is long, or asks for what is not shown: its answers would spell out a path."""
+    if where is None:
+        return
+    if len(where) > _LONGEST:
+        raise InputError(f"the condition has more than {_LONGEST} characters; make it shorter")
+    for name in _HIDDEN:
+        if name in re.findall(r"\w+", where.lower()):
+            raise InputError(f"there is no column {name!r} here that can be asked for")
 
 
 def _kind(kind: str) -> Literal["number", "text", "truth", "other"]:

@@ -77,7 +77,7 @@ class Guard:
         if names and _name(host) not in names:
             return 400, f"this server does not answer to the name {_name(host) or '(none)'}; open it by its own address"
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        foreign = origin is not None and _place(origin) != host.lower()
         # Following a link from another site to the page itself is fine; whatever else comes from there is not.
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             foreign = True
@@ -171,6 +171,14 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
+
+
+def _place(origin: str) -> str | None:
+    """Return host and port of an origin; None where it is none, which is nobody's."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _asked(scope: Scope) -> dict[str, str]:

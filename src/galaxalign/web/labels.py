@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class LabelFile:
                 else:
                     self._labels.pop(identity, None)
 
-    def _append(self, rows: list[tuple[str, str, str]]) -> None:
+    def _append(self, rows: Sequence[Sequence[str]]) -> None:
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows(rows)
@@ -70,6 +70,11 @@ class LabelFile:
             raise InputError(
                 f"the labels cannot be written to {self.path} ({error.strerror or error}); choose another file"
             ) from error
+
+    def _ends_a_line(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
 
     def _read(self) -> None:
         try:
@@ -85,4 +90,7 @@ class LabelFile:
                         self._labels[row[0]] = row[1]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"the labels in {self.path} cannot be read ({error}); name another file") from error
+        if not self._ends_a_line():
+            # Half a line of a run that was cut; the next label must not be glued to it.
+            self._append([()])
         self._labels = {identity: label for identity, label in self._labels.items() if label}
