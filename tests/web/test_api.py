@@ -344,3 +344,15 @@ def test_a_label_after_a_line_that_was_cut_is_kept(tmp_path: Path) -> None:
         file.write("g2")
     LabelFile(path).give(["g3"], "merger")
     assert LabelFile(path).labels == {"g1": "spiral", "g3": "merger"}
+
+
+def test_a_column_asked_for_twice_is_given_once(client: TestClient) -> None:
+    page = client.post("/api/v1/table", json={"columns": ["ra", "ra", "id_str"], "limit": 1}).json()
+    assert page["columns"] == ["id_str", "ra"]
+    assert len(page["cells"][0]) == 2
+
+
+def test_a_request_that_is_no_json_is_said_to_be_none(client: TestClient) -> None:
+    answer = client.post("/api/v1/search", content='{"parts": [', headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("the request is no JSON (")

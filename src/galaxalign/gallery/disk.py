@@ -237,8 +237,11 @@ class DiskRows:
         if condition:
             passing = self._asked(lambda: self._galaxies.count_rows(condition), sieve.where)
         # What the best lack in a sum of parts may be made up for by what is not wanted.
-        asked = (max(2000, 20 * n) if (weights < 0).any() else n) + len(excluded)
-        fetched = 4 * asked if condition or len(parts) > 1 else asked
+        unwanted = bool((weights < 0).any())
+        asked = (max(2000, 20 * n) if unwanted else n) + len(excluded)
+        more = moc is not None or (not unwanted and (bool(condition) or len(parts) > 1))
+        more = more or weights.sum() < 0  # then the best are far down every list
+        fetched = 4 * asked if more else asked
         places = [name for name in ("ra", "dec") if name in self.columns]
         tables, all_found = [], True
         for direction in _directions(parts, weights, spread):

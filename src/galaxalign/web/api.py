@@ -276,6 +276,9 @@ async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     """Say the first thing that is wrong with a request in one sentence."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first.get("type") == "json_invalid":
+        reason = (first.get("ctx") or {}).get("error", "it breaks off")
+        return JSONResponse({"detail": f"the request is no JSON ({reason}); send what /api/v1/docs describes"}, 422)
     where = ".".join(str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path"))
     what = str(first.get("msg", "is not valid")).removeprefix("Value error, ")
     return JSONResponse({"detail": f"{where or 'the request'}: {what}"}, 422)

@@ -283,7 +283,7 @@ class Explorer:
             unknown = [name for name in request.columns if name not in (*names, "id_str")]
             if unknown:
                 raise InputError(f"there is no column {unknown[0][:80]!r}; known are {', '.join(names)}")
-            names = [name for name in request.columns if name != "id_str"]
+            names = [name for name in dict.fromkeys(request.columns) if name != "id_str"]
         names = ["id_str", *names]
         order = request.order.removeprefix("-") if request.order else None
         _check_condition(request.where)
