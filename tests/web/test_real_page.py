@@ -39,7 +39,7 @@ def catalog(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen: list[pd.DataFrame] = []
     for name, number in EACH.items():
         folder = shared / "data" / name
-        every = pd.read_csv(folder / "catalog.csv", dtype={"id_str": str})
+        every = pd.read_csv(folder / "catalog.csv", dtype={"id_str": str}).copy()  # many columns: in one piece
         every["file_loc"] = [str(folder / place) for place in every["file_loc"]]
         for kind, (answer, parent) in KINDS.items():
             share = every[f"{answer}_weighted_fraction"] * every[f"{parent}_weighted_fraction"]
