@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from galaxalign.analysis.embeddings import read_metadata
 from galaxalign.data.identity import IdHashes
@@ -39,6 +41,7 @@ __all__ = ["index"]
 _PIECE = 32_768
 _SAMPLE = 10_000
 _UNIT = 0.01
+_LOCK = ".lock"
 _TAKEN = (HEALPIX, "_rowid", "_rowaddr", "_distance", "_score", "_relevance_score")  # by us and by LanceDB
 
 
@@ -80,7 +83,7 @@ def index(
         schema = _schema(file.schema_arrow)
         key = _key(source)
         database = connect(out)
-        with told_of(out):
+        with _alone(out), told_of(out):
             about = _prepared(database, out, source, metadata, schema, key)
             galaxies = database.open_table(GALAXIES)
             if about["building"]:
@@ -234,13 +237,26 @@ def _write_about(database: Any, about: dict[str, Any]) -> None:
     database.create_table(ABOUT, pa.table({"json": [json.dumps(about)]}), mode="overwrite")
 
 
+@contextmanager
+def _alone(out: str | Path) -> Iterator[None]:
+    """Refuse to write where another process writes; that of another machine to an object store is not seen."""
+    if "://" in str(out):
+        yield
+        return
+    try:
+        with FileLock(Path(out) / _LOCK, blocking=False):
+            yield
+    except Timeout:
+        raise InputError(f"another galaxalign index is writing {out}; wait until it is done") from None
+
+
 def _check_place(out: str | Path) -> None:
     if "://" in str(out):
         return
     path = Path(out)
     if path.is_file():
         raise InputError(f"{path} is a file; an index is a folder: choose another --out")
-    inside = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    inside = [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
     if inside and not any(name == f"{GALAXIES}.lance" for name in inside):
         raise InputError(f"the folder {path} holds other things ({inside[0]}); choose another --out")
 

@@ -49,6 +49,18 @@ def test_marks_that_make_no_sense_are_said(file):
     with pytest.raises(InputError, match="no galaxy has the id 'x'"):
         refine(gallery, query, ["x"], [])
     assert len(refine(gallery, Query(k=5), ["g1"], [])) == 5
+    with pytest.raises(InputError, match="a floor means nothing"):
+        refine(gallery, query.model_copy(update={"floor": 0.5}), ["g1"], [])
+
+
+def test_after_marks_precision_is_still_that_of_the_label_asked_for(file):
+    gallery = open_gallery(file)
+    query = Query(parts=[Part(kind="id", value="g1")], k=20)  # a spiral
+    found = refine(gallery, query, ["g5", "g9", "g13"], ["g2", "g4", "g3"])
+    assert len(found.query.parts) == 1
+    assert found.query.label == "spiral"
+    assert found.precision is not None
+    assert found.precision[-1] == pytest.approx(share(gallery, found.ids), abs=0.2)
 
 
 def test_marks_leave_as_a_catalogue_and_as_a_manifest(survey, tmp_path):
@@ -66,6 +78,8 @@ def test_marks_leave_as_a_catalogue_and_as_a_manifest(survey, tmp_path):
     assert [(row["filename"], row["#label"]) for row in rows] == [("3.jpg", "barred"), ("2.jpg", "not_barred")]
     with pytest.raises(InputError, match=r"must end in \.csv"):
         export_marks(gallery, ["g3"], [], tmp_path / "m.fits", label="barred", manifest=True)
+    with pytest.raises(InputError, match="g3 is marked good and bad"):
+        export_marks(gallery, ["g3"], ["g3"], tmp_path / "m.csv", label="barred")
     with pytest.raises(InputError, match="nothing is marked"):
         export_marks(gallery, [], [], tmp_path / "m.csv", label="barred")
 
@@ -80,3 +94,10 @@ def test_marks_in_a_table_refine_a_search(file, tmp_path):
     (tmp_path / "marks.csv").write_text("id_str\ng1\n")
     with pytest.raises(InputError, match="no column mark"):
         search(embeddings=file, marks=tmp_path / "marks.csv")
+
+
+def test_a_manifest_of_what_no_browser_shows_is_refused(survey, tmp_path):
+    survey.columns["image_path"] = np.array([f"/images.h5#{row}" for row in range(len(survey))], dtype=object)
+    gallery = open_gallery(survey.write(tmp_path / "e.parquet"))
+    with pytest.raises(InputError, match=r"the image of one galaxy is images\.h5#3"):
+        export_marks(gallery, ["g3"], ["g2"], tmp_path / "m.csv", label="barred", manifest=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from galaxalign import indexing
 from galaxalign.errors import InputError
@@ -80,6 +81,15 @@ def test_what_does_not_belong_into_an_index_is_refused(file, survey, tmp_path):
     with pytest.raises(InputError, match="is no index"):
         open_gallery(tmp_path / "full")
     assert len(open_gallery(place)) == 400
+
+
+def test_two_do_not_write_one_index_at_once(file, tmp_path):
+    out = tmp_path / "i"
+    out.mkdir()
+    held = FileLock(out / ".lock")  # as another process holds it
+    with held, pytest.raises(InputError, match="another galaxalign index is writing"):
+        index(embeddings=file, out=out, quiet=True)
+    assert len(open_gallery(index(embeddings=file, out=out, quiet=True))) == 400
 
 
 def test_a_large_gallery_gets_a_vector_index_that_finds_nearly_what_comparing_all_finds(embeddings, tmp_path):

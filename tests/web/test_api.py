@@ -346,6 +346,15 @@ def test_a_label_after_a_line_that_was_cut_is_kept(tmp_path: Path) -> None:
     assert LabelFile(path).labels == {"g1": "spiral", "g3": "merger"}
 
 
+def test_an_empty_file_becomes_one_of_labels(tmp_path: Path) -> None:
+    from galaxalign.web.labels import LabelFile
+
+    path = tmp_path / "labels.csv"
+    path.touch()
+    LabelFile(path).give(["g1"], "spiral")
+    assert LabelFile(path).labels == {"g1": "spiral"}
+
+
 def test_a_column_asked_for_twice_is_given_once(client: TestClient) -> None:
     page = client.post("/api/v1/table", json={"columns": ["ra", "ra", "id_str"], "limit": 1}).json()
     assert page["columns"] == ["id_str", "ra"]

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from galaxalign.analysis.classifiers import ClassifierChoice
 from galaxalign.analysis.encode import encode_array
 from galaxalign.benchmark.config import UNTRAINED, Benchmark, Cell, Dataset, Tower
 from galaxalign.benchmark.cost import Meter, parameters
-from galaxalign.benchmark.locks import locked
 from galaxalign.benchmark.metrics import classification_metrics, evaluate_predictions
 from galaxalign.benchmark.protocols import leaked_training, leaked_validation
 from galaxalign.benchmark.results import NO_LEAK, cell_folder, write_result
@@ -238,7 +238,8 @@ def _stored(dataset: Dataset, frame: Preprocessing, out: Path) -> Catalog:
         return catalog
     name = hashlib.sha256(f"{catalog.fingerprint} {frame}".encode()).hexdigest()[:12]
     folder = out / "stores" / f"{dataset.name}-{frame.size}-{name}"
-    with locked(folder.with_suffix(".lock")):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
         prepare_store(catalog, folder, frame, canvas=frame.with_margin(frame.widest_margin()), quiet=True)
     return read_catalog(folder)
 

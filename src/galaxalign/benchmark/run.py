@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from galaxalign.benchmark.cell import cell_digest, forget, run_cell
 from galaxalign.benchmark.config import Benchmark, Cell, load_benchmark
-from galaxalign.benchmark.locks import locked, try_lock
 from galaxalign.benchmark.report import write_benchmark_report
 from galaxalign.benchmark.results import cell_folder, finished
 from galaxalign.data.catalog import check_output, read_catalog
@@ -185,9 +187,13 @@ def _work(
     threads = plan.threads or max(1, (os.cpu_count() or 1) // jobs)
     torch.set_num_threads(threads)
     splits: dict[str, Split] = {}
+    locks = folder / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
     for place, cell in enumerate(cells, 1):
-        with try_lock(folder / "locks" / cell.name) as mine:
-            if not mine:
+        with ExitStack() as held:
+            try:
+                held.enter_context(FileLock(locks / cell.name, blocking=False))
+            except Timeout:
                 continue
             try:
                 if cell.dataset not in splits:
@@ -216,7 +222,7 @@ def _split(plan: Benchmark, name: str, folder: Path) -> Split:
     if dataset.split:
         return read_split(dataset.split)
     path = folder / "splits" / f"{name}.parquet"
-    with locked(folder / "locks" / f"split-{name}"):
+    with FileLock(folder / "locks" / f"split-{name}"):
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             catalog = read_catalog(dataset.catalog, columns=dataset.columns, quiet=True)
@@ -230,7 +236,7 @@ def _pretrain(plan: Benchmark, cell: Cell, folder: Path, device: str | None, qui
     if kind != "pretrained":
         return
     wanted = plan.pretraining(name)
-    with locked(folder / "locks" / f"pretrained-{name}"):
+    with FileLock(folder / "locks" / f"pretrained-{name}"):
         train(
             recipe=wanted.recipe,
             catalog=wanted.catalogs,

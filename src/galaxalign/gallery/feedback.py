@@ -23,6 +23,7 @@ CLASSIFIER_FROM = 2
 _BETA, _GAMMA = 0.75, 0.25  # Rocchio (1971) with the usual weights of Manning et al. (2008), section 9.1
 _BACKGROUND = 1000
 _STRENGTH = 1.0
+_PANOPTES = (".jpg", ".jpeg", ".png", ".gif", ".svg")  # pictures that it takes as media of a subject
 
 
 def refine(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[str], *, files: bool = True) -> Results:
@@ -43,7 +44,8 @@ def refine(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[st
     Raises
     ------
     InputError
-        Nothing is marked good and nothing was asked, an id is marked both, or is not there.
+        Nothing is marked good and nothing was asked, an id is marked both, or is not there; or the query has a floor:
+        marks change what a score is.
     """
     wanted = refined_query(gallery, query, good, bad)
     return gallery.search(wanted, files=files, leave_out={*good, *bad})
@@ -60,13 +62,15 @@ def refined_query(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequ
 
     Parameters and errors are those of `refine`.
     """
-    both = sorted({*good} & {*bad})
-    if both:
-        raise InputError(f"galaxy {both[0]} is marked good and bad; unmark one")
+    _check_marks(good, bad)
     if not good and not bad:
         return query
+    if query.floor is not None:
+        raise InputError("marks change the scale of the scores, so a floor means nothing beside them; leave one out")
     if not good and not query.parts:
         raise InputError("only bad galaxies are marked; mark a good one, or ask for something")
+    # Right answers are called what they were before, although the query becomes a direction without a name.
+    query = query.model_copy(update={"label": gallery.label_of(query)})
     background = gallery.sample(_BACKGROUND)
     centre = background.mean(axis=0)
     liked = _vectors(gallery, good) - centre
@@ -131,6 +135,7 @@ def marks_table(gallery: Gallery, good: Sequence[str], bad: Sequence[str], *, la
         `id_str`, `file_loc` where the gallery knows the images, `label`, and the positions where known: what
         ``galaxalign train`` takes as a catalogue.
     """
+    _check_marks(good, bad)
     if not label.strip():
         raise InputError("the label of the good galaxies is empty; give it a name")
     ids = [*good, *bad]
@@ -175,7 +180,8 @@ def export_marks(
     Raises
     ------
     InputError
-        The file cannot be written, nothing is marked, or a manifest is wanted and the gallery does not know the images.
+        The file cannot be written, nothing is marked or one galaxy both ways, or a manifest is wanted and the gallery
+        does not know the images, or they are none that a browser shows.
     """
     from galaxalign.data.tables import write_table
 
@@ -190,8 +196,20 @@ def export_marks(
     return Path(out)
 
 
+def _check_marks(good: Sequence[str], bad: Sequence[str]) -> None:
+    both = sorted({*good} & {*bad})
+    if both:
+        raise InputError(f"galaxy {both[0]} is marked good and bad; unmark one")
+
+
 def _manifest(table: pa.Table) -> pa.Table:
     names = [Path(path).name for path in table.column("file_loc").to_pylist()]
+    other = next((name for name in names if Path(name).suffix.lower() not in _PANOPTES), None)
+    if other is not None:
+        raise InputError(
+            f"Zooniverse shows {', '.join(_PANOPTES)} alone, and the image of one galaxy is {other}; "
+            "make pictures of the images first"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two images are called {twice}, so a manifest of names cannot tell them apart; rename one")

@@ -232,6 +232,15 @@ class Gallery:
         then = Preprocessing.from_dict(json.loads(str(self.metadata["preprocessing"])))
         return prepare(self.rows([id], ["image_path"]).column(0)[0].as_py(), then)
 
+    def label_of(self, query: Query) -> str | None:
+        """Return what right answers are called in the column ``label``, where the query or its one part says so."""
+        wanted = [part for part in query.parts if part.weight > 0]
+        if query.label or len(wanted) != 1 or "label" not in self.columns:
+            return query.label
+        if wanted[0].kind == "id":
+            return self.galaxy(str(wanted[0].value))["label"] or None
+        return str(wanted[0].value) if wanted[0].kind == "symbol" else None
+
     def _parts(self, query: Query, files: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return unit vectors (P, D) and weights (P,)."""
         if not query.parts:
@@ -284,7 +293,7 @@ class Gallery:
         """Return the estimated chance of each answer to be right, or why there is none."""
         if "label" not in self.columns or self.columns["label"] not in ("string", "large_string"):
             return "the gallery has no column of labels to estimate precision with"
-        label = query.label or self._label(query)
+        label = self.label_of(query)
         if not label:
             return "the query does not say what right answers are called in the column label"
         if self._sample is None:
@@ -295,15 +304,6 @@ class Gallery:
         right = (names == label)[has_label]
         labelled = contributions(cosines, weights, found.mean, found.spread).sum(axis=1)[has_label]
         return chance_of_being_right(scores, labelled, right)
-
-    def _label(self, query: Query) -> str | None:
-        """Return what the galaxies are called that one galaxy or one symbol asks for."""
-        wanted = [part for part in query.parts if part.weight > 0]
-        if len(wanted) != 1:
-            return None
-        if wanted[0].kind == "id":
-            return self.galaxy(str(wanted[0].value))["label"] or None
-        return str(wanted[0].value) if wanted[0].kind == "symbol" else None
 
 
 def _known(value: float) -> float | None:

@@ -34,7 +34,8 @@ class LabelFile:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._labels: dict[str, str] = {}
-        if self.path.exists():
+        # An empty file is one that `touch` made, or a run that was cut before it wrote.
+        if self.path.exists() and (not self.path.is_file() or self.path.stat().st_size):
             self._read()
         else:
             self._append([_HEADER])
