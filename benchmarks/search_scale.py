@@ -36,16 +36,20 @@ PIECE = 50_000
 WHERE = "share < 0.1"
 
 
-def jittered(real: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def neighbours(real: np.ndarray) -> np.ndarray:
+    """Return the rows of the ten nearest of each real galaxy (N, 10)."""
+    far = -(real @ real.T)
+    np.fill_diagonal(far, np.inf)
+    return np.argpartition(far, 10, axis=1)[:, :10]
+
+
+def jittered(real: np.ndarray, near: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n unit vectors around real ones, as far apart as neighbours are."""
     rows = rng.integers(0, len(real), n)
     result = np.empty((n, real.shape[1]), np.float32)
     for start in range(0, n, 4096):
         some = rows[start : start + 4096]
-        far = -(real[some] @ real.T)
-        far[np.arange(len(some)), some] = np.inf
-        near = np.argpartition(far, 10, axis=1)[:, :10]
-        picked = near[np.arange(len(some))[:, None], rng.integers(0, 10, (len(some), 2))]
+        picked = near[some[:, None], rng.integers(0, 10, (len(some), 2))]
         away = real[picked] - real[some][:, None]
         noise = rng.normal(size=(len(some), real.shape[1])) / np.sqrt(real.shape[1])
         moved = real[some] + (away * rng.random((len(some), 2, 1))).sum(axis=1)
@@ -57,12 +61,12 @@ def jittered(real: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def write_gallery(real: np.ndarray, n: int, out: Path) -> None:
     """Write an embeddings file of n jittered galaxies in pieces."""
-    rng = np.random.default_rng(0)
+    rng, near = np.random.default_rng(0), neighbours(real)
     with EmbeddingWriter(out, dimension=real.shape[1], metadata={"fingerprint": "jitter"}) as writer:
         for start in range(0, n, PIECE):
             count = min(PIECE, n - start)
             ids = [f"j{row}" for row in range(start, start + count)]
-            writer.write(ids, jittered(real, count, rng), columns={"share": rng.random(count)})
+            writer.write(ids, jittered(real, near, count, rng), columns={"share": rng.random(count)})
 
 
 def timed(search: Callable[[np.ndarray], list[str]], queries: np.ndarray) -> tuple[list[list[str]], dict[str, float]]:
@@ -172,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     files = [Embeddings.read(path) for path in arguments.embeddings]
     real = np.concatenate([file.vectors[file.ok] for file in files])
-    queries = jittered(real, arguments.queries, np.random.default_rng(1))
+    queries = jittered(real, neighbours(real), arguments.queries, np.random.default_rng(1))
     report = []
     for size in arguments.sizes:
         scratch = Path(tempfile.mkdtemp(dir=arguments.scratch))

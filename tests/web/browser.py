@@ -38,17 +38,32 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def opened(chromium: str, address: str, **settings: Any) -> Iterator[Page]:
-    """Open the page at 1280 x 800, or with other settings of the browser."""
+def opened(chromium: str, address: str, *, ready: bool = True, **settings: Any) -> Iterator[Page]:
+    """Open the page at 1280 x 800, or with other settings of the browser, and wait for its map."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, "accept_downloads": True, **settings})
         page.set_default_timeout(WAIT)
         expect.set_options(timeout=WAIT)
         page.goto(address)
-        page.wait_for_function(READY)
+        if ready:
+            page.wait_for_function(READY)
         yield page
         browser.close()
+
+
+def zoom_and_pan(page: Page) -> None:
+    """Turn the wheel over the map, and drag it aside."""
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    before = page.evaluate("galaxalignMap().distance")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"galaxalignMap().distance < {before}")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(400)
 
 
 def watch(page: Page) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Page
 from starlette.testclient import TestClient
 
 from galaxalign.data.tables import read_table, write_table
@@ -18,7 +19,7 @@ from galaxalign.verbs import embed
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
 
-from .browser import serving
+from .browser import serving, watch
 
 PICTURES = 24
 
@@ -30,6 +31,7 @@ def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     catalog = simulate(taxonomy="galaxy10_decals", n=PICTURES, out=folder, size=64, workers=1, quiet=True)
     table = read_table(catalog, text_columns=("id_str",))
     table["ra"], table["dec"] = [10.0 + row for row in range(len(table))], [-5.0] * len(table)
+    table["redshift"] = [0.01 * row if row % 8 else None for row in range(len(table))]
     (folder / str(table["file_loc"].iloc[-1])).unlink()
     write_table(table, catalog)
     return embed(catalog=catalog, out=folder / "embeddings.parquet", device="cpu", quiet=True)
@@ -65,6 +67,14 @@ def chromium() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return path
+
+
+@pytest.fixture
+def calm(page: Page) -> Iterator[None]:
+    """Fail where the page throws, or asks another host for anything."""
+    wrong = watch(page)
+    yield
+    assert not wrong
 
 
 @pytest.fixture(scope="session")

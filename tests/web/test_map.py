@@ -13,7 +13,7 @@ from galaxalign.gallery.gallery import Gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
 
-from .browser import opened, serving
+from .browser import opened, serving, zoom_and_pan
 from .conftest import PICTURES
 
 pytestmark = pytest.mark.browser
@@ -61,14 +61,7 @@ def test_a_lasso_holds_what_lies_within_and_keeps_it_through_zoom_and_pan(page: 
     rows = page.eval_on_selector_all(".tile.selected", "all => all.map((one) => Number(one.dataset.row))")
     assert set(rows) == inside
 
-    before = page.evaluate("galaxalignMap().distance")
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.wheel(0, -300)
-    page.wait_for_function(f"galaxalignMap().distance < {before}")
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3, steps=5)
-    page.mouse.up()
-    page.wait_for_timeout(400)
+    zoom_and_pan(page)
     expect(page.locator("[data-scope=selected] span")).to_have_text(str(len(inside)))
     assert page.evaluate("galaxalignMap().selected") == len(inside)
     page.click("#zoom-all")

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from galaxalign.gallery.gallery import Gallery
 
-from .browser import READY, opened, watch
+from .browser import READY, opened, zoom_and_pan
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("calm")]
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,6 @@ def page(chromium: str, address: str) -> Iterator[Page]:
     """Return the page as it opens."""
     with opened(chromium, address) as page:
         yield page
-
-
-@pytest.fixture(autouse=True)
-def calm(page: Page) -> Iterator[None]:
-    """Fail where the page throws, or asks another host for anything."""
-    wrong = watch(page)
-    yield
-    assert not wrong
 
 
 def selected(page: Page) -> int:
@@ -58,16 +50,20 @@ def test_a_box_drawn_on_the_map_selects_and_the_selection_survives_zoom_and_pan(
     expect(page.locator(".tile.selected")).to_have_count(number)
 
     page.click("[data-mode=pan]")
-    before = page.evaluate("galaxalignMap().distance")
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.wheel(0, -300)
-    page.wait_for_function(f"galaxalignMap().distance < {before}")
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3, steps=5)
-    page.mouse.up()
-    page.wait_for_timeout(300)
+    zoom_and_pan(page)
     assert page.evaluate("galaxalignMap().selected") == number
     assert selected(page) == number
+
+
+def test_numbers_and_words_colour_the_map_and_what_has_none_is_said(page: Page) -> None:
+    legend = page.locator("#legend")
+    page.select_option("#colour", "redshift")
+    expect(legend).to_contain_text("no value 3")
+    page.select_option("#colour", "ra")
+    expect(legend.locator(".ramp")).to_be_visible()
+    expect(legend).not_to_contain_text("no value")
+    page.select_option("#colour", "label")
+    expect(legend.locator("i").nth(1)).to_be_visible()
 
 
 def test_what_is_selected_is_exported(page: Page, tmp_path: Path) -> None:

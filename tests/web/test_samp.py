@@ -9,8 +9,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from astropy.io.votable import parse_single_table
+from fastapi import FastAPI
+from playwright.sync_api import expect
 from pyvo.samp import SAMPHubServer, SAMPIntegratedClient
 from starlette.testclient import TestClient
+
+from .browser import opened, serving
 
 
 @pytest.fixture
@@ -114,3 +118,43 @@ def test_without_a_hub_nothing_can_be_pointed_at(client: TestClient) -> None:
     answer = client.post("/api/v1/highlight/samp", json={"id_str": identity})
     assert answer.status_code == 400
     assert "connect first" in answer.json()["detail"]
+
+
+@pytest.mark.browser
+def test_the_page_sends_what_was_found_and_shows_what_topcat_highlights(
+    chromium: str, app: FastAPI, hub: SAMPHubServer
+) -> None:
+    tables: list[dict] = []
+    rows: list[str] = []
+    topcat = SAMPIntegratedClient(name="TOPCAT", addr="127.0.0.1")
+    topcat.connect()
+    topcat.bind_receive_notification(
+        "table.load.votable", lambda key, sender, mtype, params, extra: tables.append(params)
+    )
+    topcat.bind_receive_notification(
+        "table.highlight.row", lambda key, sender, mtype, params, extra: rows.append(params["row"])
+    )
+    try:
+        with serving(app) as address, opened(chromium, address) as page:
+            page.fill("#words", "a spiral galaxy")
+            page.press("#words", "Enter")
+            expect(page.locator(".tile .rank").first).to_be_visible()
+            page.select_option("#export", "samp")
+            expect(page.locator("#samp")).to_have_attribute("aria-pressed", "true")
+            until(lambda: bool(tables))
+            sent = [str(one) for one in parse_single_table(unquote(urlsplit(tables[0]["url"]).path)).array["id_str"]]
+            assert sent[0] in page.locator(".tile .name b").first.inner_text()
+            assert len(sent) == page.locator(".tile").count()
+
+            told = {"table-id": tables[0]["table-id"], "url": tables[0]["url"], "row": "2"}
+            topcat.notify_all({"samp.mtype": "table.highlight.row", "samp.params": told})
+            expect(page.locator("#toasts")).to_contain_text(f"{sent[2]} was highlighted elsewhere")
+            assert page.evaluate("document.querySelectorAll('.tile')[2].querySelector('.face').tabIndex") == 0
+
+            page.locator(".tile .face").nth(5).click()
+            until(lambda: bool(rows))
+            assert rows == ["5"]
+            page.click("#samp")
+            expect(page.locator("#samp")).to_have_attribute("aria-pressed", "false")
+    finally:
+        topcat.disconnect()

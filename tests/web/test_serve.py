@@ -7,6 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from playwright.sync_api import expect
+from starlette.responses import HTMLResponse
 from starlette.testclient import TestClient
 
 import galaxalign
@@ -14,6 +17,9 @@ from galaxalign.errors import InputError
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import is_loopback
+
+from .browser import opened, serving
+from .conftest import PICTURES
 
 
 def test_explore_serves_beside_the_notebook_and_ends(embeddings: Path) -> None:
@@ -27,6 +33,22 @@ def test_explore_serves_beside_the_notebook_and_ends(embeddings: Path) -> None:
         explorer.close()
     with pytest.raises(httpx.TransportError):
         httpx.get(explorer.address)
+
+
+@pytest.mark.browser
+def test_a_notebook_of_another_port_shows_the_explorer(chromium: str, embeddings: Path) -> None:
+    explorer = galaxalign.explore(embeddings, map="pca", height=700)
+    notebook = FastAPI()
+    notebook.get("/")(lambda: HTMLResponse(explorer._repr_html_()))
+    try:
+        with serving(notebook) as address, opened(chromium, address, ready=False) as page:
+            frame = page.frame_locator("iframe")
+            expect(frame.locator(".tile")).to_have_count(PICTURES)
+            frame.locator("#words").fill("a spiral galaxy")
+            frame.locator("#words").press("Enter")
+            expect(frame.locator(".tile .rank").first).to_be_visible()
+    finally:
+        explorer.close()
 
 
 def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:

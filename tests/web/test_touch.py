@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from .browser import opened
+from .conftest import PICTURES
 
 pytestmark = pytest.mark.browser
 
@@ -51,3 +53,21 @@ def test_words_search_and_every_view_fits(phone: Page) -> None:
     for view in ("map", "wall", "table"):
         phone.tap(f".views [data-view={view}]")
         assert fits(phone), view
+
+
+def test_a_tap_on_the_map_selects_the_galaxy_there(phone: Page) -> None:
+    phone.tap(".views [data-view=map]")
+    phone.evaluate("document.querySelector('#zoom-all').click()")
+    phone.wait_for_timeout(500)
+    frame = phone.locator("#map canvas").first.bounding_box()
+    assert frame is not None
+    at = np.array(phone.evaluate(f"Array.from({{length: {PICTURES}}}, (_, row) => galaxalignMap().at(row))"))
+    apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1)) + 1e9 * np.eye(len(at))
+    inside = (at > (frame["x"], frame["y"])).all(1) & (
+        at < (frame["x"] + frame["width"], frame["y"] + frame["height"])
+    ).all(1)
+    row = int(np.where(inside, apart.min(1), 0).argmax())
+    phone.touchscreen.tap(*at[row])
+    expect(phone.locator("[data-scope=selected] span")).to_have_text("1")
+    phone.tap(".views [data-view=wall]")
+    expect(phone.locator(".tile.selected")).to_have_attribute("data-row", str(row))

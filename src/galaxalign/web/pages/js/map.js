@@ -8,6 +8,7 @@ import { hostScatter } from "./widget-host.js";
 // Okabe & Ito, without black and with a yellow dark enough for white paper; then grey for the rest.
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A900", "#6B5BD2", "#A33A6C", "#8A9299"];
 const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+const NONE = "#8A9299"; // no value
 const FAR = 10; // where what has no place is put: no lasso comes there
 
 // How many points are drawn at once. Without a graphics card a processor draws them.
@@ -55,7 +56,9 @@ function firstColumn() {
   const useful = state.about.columns.filter((column) => column.kind !== "other" && column.name !== "id_str");
   box.replaceChildren(h("option", { value: "" }, "nothing"), ...useful.map((column) => h("option", { value: column.name }, readable(column.name))));
   const names = useful.map((column) => column.name);
-  const first = ["label", "class", "T"].find((name) => names.includes(name)) ?? names.find((name) => name !== "status") ?? "";
+  // Where on the sky a galaxy is says nothing of its looks, and a column of words may have as many as there are galaxies.
+  const number = useful.find((column) => column.kind === "number" && !["ra", "dec"].includes(column.name))?.name;
+  const first = ["label", "class", "T"].find((name) => names.includes(name)) ?? number ?? "";
   box.value = first;
   box.addEventListener("change", () => attempt(() => colourBy(box.value)));
   return first;
@@ -65,18 +68,17 @@ async function colourBy(name) {
   const column = name ? await api.column(name) : null;
   const z = new Float32Array(map.points.x.length);
   let palette = [style("--accent"), style("--accent")];
-  let kind = "categorical";
   const others = (column?.names?.length ?? 0) > COLOURS.length ? COLOURS.length - 1 : COLOURS.length;
   if (column?.kind === "category") {
     column.values.forEach((code, place) => (z[place] = Math.min(code, others)));
     palette = COLOURS.slice(0, Math.max(2, Math.min(column.names.length, COLOURS.length)));
   } else if (column) {
     const span = column.high - column.low || 1;
-    column.values.forEach((value, place) => (z[place] = Number.isNaN(value) ? 0 : Math.min(Math.max((value - column.low) / span, 0), 1)));
-    palette = RAMP;
-    kind = "continuous";
+    const step = (value) => Math.min(Math.max(Math.floor(((value - column.low) / span) * RAMP.length), 0), RAMP.length - 1);
+    column.values.forEach((value, place) => (z[place] = Number.isNaN(value) ? RAMP.length : step(value)));
+    palette = [...RAMP, NONE];
   }
-  map.colours = { z, palette, kind };
+  map.colours = { z, palette };
   legend(column, others);
   await draw();
 }
@@ -98,7 +100,7 @@ function draw() {
 }
 
 async function drawOnce() {
-  const { palette, kind } = map.colours;
+  const { palette } = map.colours;
   const rows = rowsToDraw();
   map.rows = rows;
   map.places.fill(-1);
@@ -117,7 +119,7 @@ async function drawOnce() {
     backgroundColor: style("--map"), lassoColor: style("--accent"),
   });
   await map.plot.draw({ x: of(map.points.x), y: of(map.points.y), z: of(map.colours.z), w: found },
-    { zDataType: kind, wDataType: "categorical", select: placesOf(state.selected) });
+    { zDataType: "categorical", wDataType: "categorical", select: placesOf(state.selected) });
   told();
 }
 
@@ -217,7 +219,9 @@ function legend(column, others) {
   if (!column) return box.replaceChildren();
   if (column.kind === "number") {
     const digits = (value) => Number(value.toPrecision(3)).toLocaleString("en");
-    box.replaceChildren(h("span", {}, digits(column.low), h("span", { class: "ramp", style: `background:linear-gradient(90deg,${RAMP.join(",")})` }), digits(column.high)));
+    const ramp = h("span", {}, digits(column.low), h("span", { class: "ramp", style: `background:linear-gradient(90deg,${RAMP.join(",")})` }), digits(column.high));
+    const without = column.values.reduce((sum, value) => sum + Number.isNaN(value), 0);
+    box.replaceChildren(ramp, without ? h("span", {}, h("i", { style: `background:${NONE}` }), `no value ${count(without)}`) : "");
     return;
   }
   const entries = column.names.slice(0, others).map((name, place) =>
