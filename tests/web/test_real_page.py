@@ -20,7 +20,7 @@ from galaxalign.verbs import embed
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
 
-from .browser import READY, opened, serving
+from .browser import READY, opened, serving, zoom_and_pan
 
 pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.usefixtures("calm")]
 
@@ -176,6 +176,41 @@ def test_stamps_find_edge_on_galaxies(page: Page, table: pd.DataFrame, shots: Pa
     anew(page)
 
 
+def test_the_symbol_of_a_class_finds_mergers(page: Page, table: pd.DataFrame) -> None:
+    page.click("#draw")
+    ids = answered(page, lambda: page.click(".palette button[title*='merg' i]"))
+    assert list(table.loc[ids[:10], "kind"]).count("merger") >= 6
+    anew(page)
+
+
+def test_marks_bring_more_of_what_was_marked_right(page: Page, table: pd.DataFrame, tmp_path: Path) -> None:
+    page.fill("#words", "a galaxy")
+    ids = answered(page, lambda: page.press("#words", "Enter"))
+    kinds = table.loc[ids, "kind"]
+    right, wrong = kinds.index[kinds == "merger"][:3], kinds.index[kinds != "merger"][:3]
+    for identity, sign in [*((one, "g") for one in right), *((one, "b") for one in wrong)]:
+        page.locator(f".tile .face[aria-label='Galaxy {identity}']").focus()
+        page.keyboard.press(sign)
+    expect(page.locator("#refine")).to_have_text("Refine: 3 ✓ 3 ✗")
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/refine")) as answer:
+        page.click("#refine")
+    refined = [hit["id_str"] for hit in answer.value.json()["hits"]]
+    assert not {*refined} & {*right, *wrong}
+    assert list(table.loc[refined[:10], "kind"]).count("merger") >= 7 > list(kinds[:10]).count("merger")
+    expect(page.locator(".tile .name b").first).to_contain_text(refined[0])
+    page.select_option("#export", "marks")
+    page.fill("#marks-label", "merger")
+    with page.expect_download() as download:
+        page.click("#marks button.main")
+    download.value.save_as(tmp_path / "marks.csv")
+    written = pd.read_csv(tmp_path / "marks.csv", dtype={"id_str": str})
+    assert dict(zip(written["id_str"], written["label"], strict=True)) == {
+        **dict.fromkeys(right, "merger"),
+        **dict.fromkeys(wrong, "not_merger"),
+    }
+    anew(page)
+
+
 def test_columns_and_sky_limit_what_is_listed_and_found(page: Page, table: pd.DataFrame, shots: Path) -> None:
     page.fill("#where", "kind = 'spiral' AND share > 0.5")
     wanted = table[(table["kind"] == "spiral") & (table["share"] > 0.5)]
@@ -215,6 +250,8 @@ def test_a_selection_is_the_same_on_map_wall_and_table_and_in_the_export(
     page.wait_for_function("galaxalignMap().selected > 1")
     page.click("[data-mode=pan]")
     number = page.evaluate("galaxalignMap().selected")
+    zoom_and_pan(page)
+    assert page.evaluate("galaxalignMap().selected") == number
     expect(page.locator(".tile.selected")).to_have_count(number)
     page.click("#tab-table")
     expect(page.locator("tbody tr.selected")).to_have_count(number)
