@@ -355,7 +355,7 @@ def test_search_as_plain_columns_in_a_pipe(answers: Results) -> None:
 def test_search_as_a_table_on_a_terminal_shows_ids_whole(
     answers: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from galaxalign.console import print_results
+    from galaxalign.cli.console import print_results
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_results(answers, "table")

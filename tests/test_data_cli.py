@@ -83,7 +83,7 @@ def test_gigabytes_are_asked_for_on_a_terminal(tmp_path: Path, monkeypatch: pyte
         return [tmp_path / "file"]
 
     monkeypatch.setattr(galaxalign, "fetch", fetch)
-    monkeypatch.setattr("galaxalign.data_cli._asks", lambda: True)
+    monkeypatch.setattr("galaxalign.cli.data._asks", lambda: True)
     refused = CliRunner().invoke(app, ["data", "fetch", "galaxy10_decals"], input="n\n")
     assert refused.exit_code == 1
     assert "about 2.5 GB. Download it?" in refused.output

@@ -11,12 +11,11 @@ from typing import Annotated
 import typer
 
 import galaxalign
+from galaxalign.cli.options import Quiet
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Known data sets, and stores of prepared pictures.")
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
 def _asks() -> bool:

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from galaxalign.cli.program import app, main
+
+__all__ = ["app", "main"]
