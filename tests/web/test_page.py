@@ -87,6 +87,18 @@ def test_words_with_not_find_galaxies(page: Page) -> None:
     expect(page.locator(".tile .why").first).to_be_attached()
 
 
+def test_the_page_asks_what_right_answers_are_called(page: Page) -> None:
+    box = page.locator("#right select")
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/search")) as answer:
+        box.select_option(index=1)
+    assert answer.value.request.post_data_json["label"] == box.input_value() != ""
+    # Too few have a label here; the page says so, and not how many are right.
+    expect(page.locator("#list-note")).to_contain_text("How many are right cannot be told: only 23 galaxies")
+    page.locator(".chip button[title='Counts more']").first.click()
+    expect(box).to_have_value("")
+    expect(page.locator("#list-note")).not_to_contain_text("cannot be told")  # the answer is there
+
+
 def test_marks_are_saved_and_refine_the_query(page: Page, tmp_path: Path) -> None:
     page.locator(".tile .face").nth(2).focus()
     page.keyboard.press("g")

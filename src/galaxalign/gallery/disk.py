@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +43,8 @@ __all__ = [
     "told_of",
 ]
 
+T = TypeVar("T")
+
 GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"
 """The tables of an index: all galaxies; a fixed random sample of them; one row of JSON about the whole."""
 
@@ -53,6 +58,7 @@ HEALPIX, HEALPIX_ORDER = "healpix_29", 29
 _RANGES = 300  # pieces of the sky in one condition
 _REFETCHED = 2000  # vectors that one part has compared exactly, at most
 _IDS = 500  # ids in one condition
+_LARGE = 2_000_000
 
 
 def connect(path: str | Path) -> Any:
@@ -143,8 +149,6 @@ class DiskRows:
     """How many times as many galaxies as are asked for lie in these cells, at least."""
     few = 10_000
     """Up to so many galaxies that a filter lets through are compared one by one."""
-    refine = 10
-    """How many times the answers are compared exactly."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
@@ -156,7 +160,11 @@ class DiskRows:
             self._galaxies = self._database.open_table(GALAXIES)
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
+        # How many times the answers are compared exactly. Among more galaxies neighbours are closer to each other than
+        # the codes of the vector index tell; see "How fast" in docs/search.md.
+        self.refine = 10 if self._count <= _LARGE else 20
         self._sample: MemoryRows | None = None
+        self._searched: Any = None
         schema = self._galaxies.schema
         self.dimension = int(schema.field("embedding").type.list_size)
         shown = [entry for entry in schema if entry.name not in ("embedding", HEALPIX)]
@@ -242,25 +250,12 @@ class DiskRows:
         more = moc is not None or (not unwanted and (bool(condition) or len(parts) > 1))
         more = more or weights.sum() < 0  # then the best are far down every list
         fetched = 4 * asked if more else asked
-        places = [name for name in ("ra", "dec") if name in self.columns]
-        tables, all_found = [], True
-        for direction in _directions(parts, weights, spread):
-            query = self._galaxies.search(direction, vector_column_name="embedding").distance_type("cosine")
-            if condition:
-                query = query.where(condition, prefilter=True)
-            if condition and passing <= self.few:
-                query = query.bypass_vector_index()
-            else:
-                # Without an end to the cells a filter that lets through only what is far away would find nothing.
-                query = query.minimum_nprobes(self._probes_for(fetched, passing)).maximum_nprobes(0)
-                query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
-            query = query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched)
-            found = self._asked(query.to_arrow, sieve.where)
-            all_found = all_found and len(found) < fetched
-            tables.append(found.drop_columns(["_distance"]))
-        table = _unique(pa.concat_tables(tables))
+        directions = _directions(parts, weights, spread)
+        tables = self._asked(lambda: self._nearest(directions, fetched, condition, passing), sieve.where)
+        all_found = all(len(found) < fetched for found in tables)
+        table = _unique(pa.concat_tables(tables)) if len(tables) > 1 else tables[0]
         ra, dec = real_positions(_numbers(table, "ra"), _numbers(table, "dec"))
-        keep = ~np.isin(table.column("id_str").to_numpy(zero_copy_only=False), list(excluded))
+        keep = np.asarray(pc.invert(pc.is_in(table.column("id_str"), value_set=pa.array(list(excluded), pa.string()))))
         if moc is not None:
             keep &= in_moc(ra, dec, moc)
         vectors = _matrix(table.column("embedding"))
@@ -273,6 +268,32 @@ class DiskRows:
             cosines[chosen], ra[chosen], dec[chosen], vectors[chosen], mean, spread,
             all_found and n >= len(kept),
         )  # fmt: skip
+
+    def _nearest(self, directions: NDArray[np.float32], fetched: int, condition: str, passing: int) -> list[pa.Table]:
+        """Return the galaxies nearest to each direction, of which `passing` fulfil a condition."""
+        places = [name for name in ("ra", "dec") if name in self.columns]
+
+        async def near(direction: NDArray[np.float32]) -> pa.Table:
+            query = table.query().nearest_to(direction).column("embedding").distance_type("cosine")
+            if condition:
+                query = query.where(condition)
+            if condition and passing <= self.few:
+                query = query.bypass_vector_index()
+            else:
+                # Without an end to the cells a filter that lets through only what is far away would find nothing.
+                query = query.maximum_nprobes(0).minimum_nprobes(self._probes_for(fetched, passing))
+                query = query.refine_factor(max(1, min(self.refine, _REFETCHED // fetched)))
+            found = await query.select(["id_str", "embedding", *places, "_distance"]).limit(fetched).to_arrow()
+            return found.drop_columns(["_distance"])
+
+        async def all_of_them() -> list[pa.Table]:
+            return await asyncio.gather(*map(near, directions))
+
+        # LanceDB's other interface asks the table for its schema three times in every search.
+        if self._searched is None:
+            self._searched = _awaited(_opened(self._path))
+        table = self._searched
+        return _awaited(all_of_them())
 
     def _probes_for(self, count: int, passing: int) -> int:
         """Return how many cells are looked into for so many galaxies of those that pass a filter.
@@ -357,6 +378,24 @@ class DiskRows:
             return list(self.columns)
         unknown_columns(columns, self.columns)
         return list(columns)
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop in a thread of its own: a notebook or a server has one that is busy."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="galaxalign-index", daemon=True).start()
+    return loop
+
+
+def _awaited(what: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(what, _loop()).result()
+
+
+async def _opened(path: str | Path) -> Any:
+    import lancedb
+
+    return await (await lancedb.connect_async(str(path))).open_table(GALAXIES)
 
 
 def _directions(

@@ -82,14 +82,14 @@ function told() {
   if (state.scope === "found") {
     if (!state.answer) return ["Nothing has been searched for yet. Write above what a galaxy should look like, or draw it."];
     if (!state.hits.length) return ["Nothing was found. Loosen the condition, or leave out what you do not want."];
-    const { precision, seconds } = state.answer;
+    const { precision, precision_reason: reason, refined, seconds } = state.answer;
     const time = `${count(state.hits.length)} galaxies in ${seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`}`;
-    if (state.answer.refined) return [`${time}, refined with ${state.marks.size} marks; what was marked is left out. Mark more, or search anew.`];
-    if (!precision?.length) return [`${time}, best first.`];
+    const about = refined ? `refined with ${count(state.marks.size)} marks; what was marked is left out. Mark more, or search anew.` : "best first.";
+    if (!precision?.length) return [`${time}, ${about}`, state.label ? ` How many are right cannot be told: ${reason}.` : ""];
     const half = precision.findIndex((share) => share < 0.5);
     const share = Math.round(100 * precision[Math.min(9, precision.length - 1)]);
     const stop = half > 0 ? ` Below half after rank ${half}.` : "";
-    return [`${time}, best first. About ${share} % of the first ${Math.min(10, precision.length)} should be right.${stop}`];
+    return [`${time}, ${about} About ${share} % of the first ${Math.min(10, precision.length)} should be right.${stop}`];
   }
   if (state.scope === "selected" && !state.selected.size)
     return ["Nothing is selected. Draw a lasso on the map, or click pictures; Shift and click selects a row of them."];

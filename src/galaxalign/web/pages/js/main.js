@@ -8,6 +8,7 @@ import { give, labelKey, startLabels, undo } from "./labels.js";
 import { reload } from "./list.js";
 import { setMode, startMap } from "./map.js";
 import { run, startQuery } from "./query.js";
+import { startRight } from "./right.js";
 import { openSketch } from "./sketch.js";
 import { startSky } from "./sky.js";
 import { changed, on, select, setScope, state, toggle } from "./state.js";
@@ -98,6 +99,7 @@ async function start() {
   startQuery();
   startExchange();
   startSky(search);
+  startRight();
   await startLabels();
   for (const button of document.querySelectorAll("#scopes button")) button.addEventListener("click", () => setScope(button.dataset.scope));
   for (const button of document.querySelectorAll(".views button")) button.addEventListener("click", () => view(button.dataset.view));

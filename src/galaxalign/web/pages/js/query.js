@@ -60,6 +60,7 @@ export const asked = () => ({
   parts: state.parts.map(({ kind, value, weight }) => ({ kind, value, weight })),
   where: state.where || null,
   ...somewhere(),
+  label: state.label || null,
   k: FOUND,
 });
 
@@ -81,8 +82,8 @@ export async function runRefined() {
   await answerWith(() => api.refine(asked(), marked("good"), marked("bad")), { refined: true });
 }
 
-function take(answer, { refined = false } = {}) {
-  if (!refined) state.marks.clear();
+function take(answer, { refined = false, keep = refined } = {}) {
+  if (!keep) state.marks.clear();
   state.answer = { ...answer, refined, parts: refined ? [] : state.parts.map((part) => part.name) };
   state.hits = answer.hits;
   for (const hit of answer.hits) if (hit.row !== null) state.ids.set(hit.row, hit.id_str);
@@ -155,6 +156,7 @@ export function startQuery() {
     $("#drop").hidden = true;
     attempt(() => addFile(event.dataTransfer.files[0]));
   });
+  on("right", () => (state.answer?.refined ? runRefined() : answerWith(() => api.search(asked()), { keep: true })));
   on("query", () => {
     for (const old of document.querySelectorAll(".chip")) old.remove();
     words.before(...state.parts.map(chip));

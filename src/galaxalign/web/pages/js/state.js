@@ -8,6 +8,7 @@ export const state = {
   where: "", // condition in SQL
   cone: null, // circle on the sky: {ra, dec, radius}, degrees
   moc: "", // part of the sky
+  label: "", // what right answers are called
   answer: null, // of the last search
   hits: [],
   scope: "all", // all, found, selected
