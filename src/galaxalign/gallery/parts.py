@@ -25,7 +25,7 @@ from galaxalign.gallery.query import Part
 from galaxalign.symbols import DRAWING_SUFFIXES, load_drawing
 from galaxalign.taxonomy import Taxonomy
 
-__all__ = ["PartEncoder", "model_of"]
+__all__ = ["PartEncoder", "from_data_url", "model_of"]
 
 _KINDS = {
     "image/png": ".png",
@@ -38,7 +38,7 @@ _KINDS = {
     "application/fits": ".fits",
     "image/svg+xml": ".svg",
 }
-_DATA_URL = re.compile(r"data:([\w.+/-]+);base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=-]+)*;base64,", re.IGNORECASE)
 # What makes an SVG more than a drawing: other files, programs, entities that grow.
 _NO_DRAWING = re.compile(
     r"<\s*(image|script|foreignobject|use)\b|<!(entity|doctype)|\bhref\s*=|url\(\s*['\"]?[^#'\"\s)]", re.I
@@ -161,28 +161,39 @@ def _index(taxonomy: Taxonomy, name: str) -> int:
     return index
 
 
+def from_data_url(value: str) -> tuple[str, bytes] | None:
+    """Return the kind (such as "image/png") and the content of a data URL; None where the text is something else.
+
+    Raises
+    ------
+    InputError
+        It is no valid base64.
+    """
+    head = _DATA_URL.match(value)
+    if head is None:
+        return None
+    try:
+        return (head[1] or "").lower(), base64.b64decode(value[head.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError("the data URL is no valid base64; encode the file again") from None
+
+
 @contextmanager
 def _as_file(value: str, *, files: bool, suffixes: tuple[str, ...]) -> Iterator[str]:
     """Give the path of an image: its own, or that of a temporary copy of what a data URL or an SVG document holds."""
-    head = _DATA_URL.match(value)
-    if head is None and value.lstrip()[:1] == "<":
-        content, suffix = value.encode(), ".svg"
-    elif head is None:
+    held = ("image/svg+xml", value.encode()) if value.lstrip()[:1] == "<" else from_data_url(value)
+    if held is None:
         if not files:
             raise InputError(
                 "an image must be a base64 data URL here (data:image/png;base64,...); files cannot be named"
             )
         yield value
         return
-    else:
-        suffix = _KINDS.get(head[1].lower(), "")
-        try:
-            content = base64.b64decode(value[head.end() :], validate=True)
-        except (binascii.Error, ValueError):
-            raise InputError("the data URL is no valid base64; encode the file again") from None
+    kind, content = held
+    suffix = _KINDS.get(kind, "")
     if suffix not in suffixes:
-        kind = head[1] if head else "SVG"
-        raise InputError(f"an image of kind {kind} cannot be read here; use {', '.join(sorted(set(suffixes)))}")
+        told = kind or "(none)"
+        raise InputError(f"an image of kind {told} cannot be read here; use {', '.join(sorted(set(suffixes)))}")
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
         path = Path(folder) / f"query{suffix}"
         path.write_bytes(content)

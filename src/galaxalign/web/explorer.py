@@ -49,7 +49,7 @@ from galaxalign.web.schemas import (
 )
 from galaxalign.web.settings import Settings
 from galaxalign.web.sky_links import sky_links
-from galaxalign.web.uploads import checked_drawing, checked_picture, data_url, from_data_url
+from galaxalign.web.uploads import checked_drawing, checked_picture, data_url, picture_bytes
 
 __all__ = ["Explorer", "NoGalaxyError"]
 
@@ -171,7 +171,7 @@ class Explorer:
         most = self.settings.upload_pixels
         value = part.value
         if part.kind == "image":
-            png = checked_picture(from_data_url(str(value)), most_pixels=most)
+            png = checked_picture(picture_bytes(str(value)), most_pixels=most)
             return part.model_copy(update={"value": data_url(png)})
         if part.kind == "sketch":
             return part.model_copy(update={"value": checked_drawing(str(value), most_pixels=most)})

@@ -6,7 +6,6 @@ Nothing of an upload reaches the rest of the program but pixels decoded here, or
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import re
 import tempfile
@@ -18,12 +17,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from galaxalign.errors import InputError
 from galaxalign.gallery.filters import read_moc
+from galaxalign.gallery.parts import from_data_url
 from galaxalign.web.schemas import SkyPart
 
-__all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "from_data_url", "sky_part"]
+__all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "picture_bytes", "sky_part"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-_DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)?(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
 _SIDE = 1024  # no encoder looks at more
 
 _SVG_BYTES = 1_000_000
@@ -36,7 +35,7 @@ _SVG_NAMES = frozenset(
 _SVG_LENGTH = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(px)?\s*")
 
 
-def from_data_url(url: str) -> bytes:
+def picture_bytes(url: str) -> bytes:
     """Return the bytes of ``data:image/png;base64,…``.
 
     Raises
@@ -44,13 +43,10 @@ def from_data_url(url: str) -> bytes:
     InputError
         It is something else, such as the path of a file.
     """
-    match = _DATA_URL.match(url)
-    if match is None:
+    held = from_data_url(url)
+    if held is None:
         raise InputError("a picture is sent as a data URL (data:image/png;base64,...); this is none")
-    try:
-        return base64.b64decode(url[match.end() :], validate=True)
-    except (binascii.Error, ValueError):
-        raise InputError("the data URL of the picture is no valid base64; send it again") from None
+    return held[1]
 
 
 def checked_picture(data: bytes, *, most_pixels: int) -> bytes:
@@ -112,7 +108,7 @@ def checked_drawing(value: str, *, most_pixels: int) -> str:
     """
     if value.lstrip().startswith("<"):
         return checked_svg(value)
-    data = from_data_url(value)
+    data = picture_bytes(value)
     if data.lstrip()[:5].lower().startswith((b"<svg", b"<?xml")):
         try:
             return checked_svg(data.decode("utf-8"))
