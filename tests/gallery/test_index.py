@@ -61,6 +61,19 @@ def test_new_galaxies_are_added_and_changed_ones_replaced(file, embeddings, tmp_
             assert gallery.galaxy("new7")["redshift"] == pytest.approx(more.columns["redshift"][17])
 
 
+def test_galaxies_added_meanwhile_do_not_disturb_an_open_index(embeddings, tmp_path):
+    out = index(embeddings=embeddings(900).write(tmp_path / "a.parquet"), out=tmp_path / "i", exact_below=0, quiet=True)
+    gallery = open_gallery(out, exact_below=0)
+    query = Query(parts=[Part(kind="id", value="g3")], k=50)
+    index(
+        embeddings=embeddings(900, seed=1, prefix="h").write(tmp_path / "b.parquet"), out=out, exact_below=0, quiet=True
+    )
+    found = gallery.search(query).ids
+    assert {identity[0] for identity in found} == {"g"}
+    assert len(gallery.rows(found)) == 50
+    assert {identity[0] for identity in open_gallery(out, exact_below=0).search(query).ids} == {"g", "h"}
+
+
 def test_what_does_not_belong_into_an_index_is_refused(file, survey, tmp_path):
     place = index(embeddings=file, out=tmp_path / "i")
     other = replace(survey, metadata={"fingerprint": "def"}).write(tmp_path / "other.parquet")

@@ -291,7 +291,7 @@ class DiskRows:
 
         # LanceDB's other interface asks the table for its schema three times in every search.
         if self._searched is None:
-            self._searched = _awaited(_opened(self._path))
+            self._searched = _awaited(_opened(self._path, self._galaxies.version))
         table = self._searched
         return _awaited(all_of_them())
 
@@ -392,10 +392,13 @@ def _awaited(what: Coroutine[Any, Any, T]) -> T:
     return asyncio.run_coroutine_threadsafe(what, _loop()).result()
 
 
-async def _opened(path: str | Path) -> Any:
+async def _opened(path: str | Path, version: int) -> Any:
+    """Return the galaxies as they are in one version: others may be added in the meantime."""
     import lancedb
 
-    return await (await lancedb.connect_async(str(path))).open_table(GALAXIES)
+    table = await (await lancedb.connect_async(str(path))).open_table(GALAXIES)
+    await table.checkout(version)
+    return table
 
 
 def _directions(
