@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
 from galaxalign.gallery.disk import DiskRows
@@ -126,18 +127,20 @@ def faiss_hnsw(file: Path, folder: Path, queries: np.ndarray) -> dict[str, Any]:
     """Measure faiss' HNSW in memory, which knows no conditions on columns."""
     import faiss
 
-    embeddings = Embeddings.read(file)
     start = time.perf_counter()
-    graph = faiss.IndexHNSWFlat(embeddings.dimension, 32, faiss.METRIC_INNER_PRODUCT)
+    graph = faiss.IndexHNSWFlat(queries.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
     graph.hnsw.efConstruction = 100
-    graph.add(embeddings.vectors)
+    ids: list[str] = []
+    # Piece by piece: it keeps a copy of its own.
+    for batch in pq.ParquetFile(file).iter_batches(PIECE, columns=["id_str", "embedding"]):
+        ids += batch.column("id_str").to_pylist()
+        graph.add(batch.column("embedding").flatten().to_numpy().reshape(len(batch), -1))
     graph.hnsw.efSearch = 128
     found: dict[str, Any] = {"build_s": time.perf_counter() - start}
     path = folder.with_suffix(".faiss")
     faiss.write_index(graph, str(path))
     found["disk_mb"] = path.stat().st_size / 1e6
     path.unlink()
-    ids = embeddings.ids
     found["answers"], found["plain"] = timed(
         lambda query: [ids[row] for row in graph.search(query[None], 10)[1][0] if row >= 0], queries
     )
@@ -163,6 +166,19 @@ def recall(found: list[list[str]], truth: list[list[str]]) -> float:
     return float(np.mean([len({*one} & {*other}) / len(other) for one, other in zip(found, truth, strict=True)]))
 
 
+def compared(found: dict[str, Any], truth: tuple[list[list[str]], list[list[str]]]) -> dict[str, Any]:
+    """Return figures with recall in place of the answers."""
+    found["recall_at_10"] = recall(found.pop("answers"), truth[0])
+    if "filtered_answers" in found:
+        found["filtered"]["recall_at_10"] = recall(found.pop("filtered_answers"), truth[1])
+    return found
+
+
+def told(size: int, engine: str, figures: dict[str, Any]) -> None:
+    """Print figures as soon as they are there."""
+    print(json.dumps({"size": size, "engine": engine, **figures}), flush=True)
+
+
 def main() -> None:
     """Measure each size and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -184,19 +200,15 @@ def main() -> None:
             write_gallery(real, size, file)
             engines = {"exact": alone(exact, file, folder, queries)}
             truth = engines["exact"].pop("answers"), engines["exact"].pop("filtered_answers")
+            told(size, "exact", engines["exact"])
             if "lance" in arguments.engines:
                 built = alone(lance_built, file, folder, queries)
-                found = alone(lance, file, folder, queries)
                 built["peak_build_mb"] = built.pop("peak_mb")
-                engines["lance"] = built | found
+                engines["lance"] = compared(built | alone(lance, file, folder, queries), truth)
+                told(size, "lance", engines["lance"])
             if "faiss" in arguments.engines:
-                engines["faiss"] = alone(faiss_hnsw, file, folder, queries)
-            for name, result in engines.items():
-                if name != "exact":
-                    result["recall_at_10"] = recall(result.pop("answers"), truth[0])
-                    if "filtered_answers" in result:
-                        result["filtered"]["recall_at_10"] = recall(result.pop("filtered_answers"), truth[1])
-                print(json.dumps({"size": size, "engine": name, **result}), flush=True)
+                engines["faiss"] = compared(alone(faiss_hnsw, file, folder, queries), truth)
+                told(size, "faiss", engines["faiss"])
             report.append({"size": size, "dimension": real.shape[1], "engines": engines})
         finally:
             shutil.rmtree(scratch)
