@@ -83,7 +83,7 @@ def index(
         schema = _schema(file.schema_arrow)
         key = _key(source)
         database = connect(out)
-        with _alone(out), told_of(out):
+        with told_of(out), _alone(out):
             about = _prepared(database, out, source, metadata, schema, key)
             galaxies = database.open_table(GALAXIES)
             if about["building"]:

@@ -61,6 +61,12 @@ def test_new_galaxies_are_added_and_changed_ones_replaced(file, embeddings, tmp_
             assert gallery.galaxy("new7")["redshift"] == pytest.approx(more.columns["redshift"][17])
 
 
+def test_a_place_that_cannot_be_written_is_said(file, tmp_path):
+    (tmp_path / "note.txt").write_text("no folder")
+    with pytest.raises(InputError, match=r"note\.txt/i cannot be used for an index \(Not a directory\)"):
+        index(embeddings=file, out=tmp_path / "note.txt" / "i", quiet=True)
+
+
 def test_galaxies_added_meanwhile_do_not_disturb_an_open_index(embeddings, tmp_path):
     out = index(embeddings=embeddings(900).write(tmp_path / "a.parquet"), out=tmp_path / "i", exact_below=0, quiet=True)
     gallery = open_gallery(out, exact_below=0)

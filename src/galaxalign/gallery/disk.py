@@ -76,7 +76,11 @@ def connect(path: str | Path) -> Any:
     except ImportError:
         raise InputError("an index needs LanceDB; pip install 'galaxalign[explore]'") from None
     if "://" not in str(path):
-        return lancedb.connect(str(path))
+        try:
+            return lancedb.connect(str(path))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"the folder {path} cannot be used for an index ({reason}); choose another") from error
     try:
         database = lancedb.connect(str(path))
         table_names(database)

@@ -27,6 +27,7 @@ from galaxalign.gallery.results import Result, Results
 __all__ = ["Gallery", "open_gallery"]
 
 _SAMPLE = 10_000
+_WORDS = ("string", "large_string")
 
 
 def open_gallery(
@@ -235,7 +236,7 @@ class Gallery:
     def label_of(self, query: Query) -> str | None:
         """Return what right answers are called in the column ``label``, where the query or its one part says so."""
         wanted = [part for part in query.parts if part.weight > 0]
-        if query.label or len(wanted) != 1 or "label" not in self.columns:
+        if query.label or len(wanted) != 1 or self.columns.get("label") not in _WORDS:
             return query.label
         if wanted[0].kind == "id":
             return self.galaxy(str(wanted[0].value))["label"] or None
@@ -291,7 +292,7 @@ class Gallery:
         scores: NDArray[np.float64],
     ) -> NDArray[np.float64] | str:
         """Return the estimated chance of each answer to be right, or why there is none."""
-        if "label" not in self.columns or self.columns["label"] not in ("string", "large_string"):
+        if self.columns.get("label") not in _WORDS:
             return "the gallery has no column of labels to estimate precision with"
         label = self.label_of(query)
         if not label:
