@@ -59,6 +59,7 @@ def test_after_marks_precision_is_still_that_of_the_label_asked_for(file):
     found = refine(gallery, query, ["g5", "g9", "g13"], ["g2", "g4", "g3"])
     assert len(found.query.parts) == 1
     assert found.query.label == "spiral"
+    assert "g1" not in refine(gallery, query.model_copy(update={"k": 300}), ["g5", "g9"], ["g2", "g4"]).ids
     assert found.precision is not None
     assert found.precision[-1] == pytest.approx(share(gallery, found.ids), abs=0.2)
 

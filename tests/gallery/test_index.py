@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +77,7 @@ def test_galaxies_added_meanwhile_do_not_disturb_an_open_index(embeddings, tmp_p
     index(
         embeddings=embeddings(900, seed=1, prefix="h").write(tmp_path / "b.parquet"), out=out, exact_below=0, quiet=True
     )
+    assert len(gallery._rows.sampled(10_000)) == 882  # those with an embedding
     found = gallery.search(query).ids
     assert {identity[0] for identity in found} == {"g"}
     assert len(gallery.rows(found)) == 50
@@ -224,3 +228,30 @@ def test_a_column_that_no_index_can_hold_is_named(survey, tmp_path, name):
     with pytest.raises(InputError, match=f"the column '{name}' cannot be in an index; rename it"):
         index(embeddings=path, out=tmp_path / "i", quiet=True)
     assert not (tmp_path / "i").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of POSIX")
+def test_an_open_index_answers_in_another_folder_and_in_a_forked_process(embeddings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    index(embeddings=embeddings(900).write(tmp_path / "a.parquet"), out="i", exact_below=0, quiet=True)
+    gallery = open_gallery("i", exact_below=0)
+    query = Query(parts=[Part(kind="id", value="g3")], k=5)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    here = gallery.search(query).ids
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(0 if gallery.search(query).ids == here else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_index_made_anew_under_an_open_one_is_said(embeddings, tmp_path):
+    file = embeddings(900).write(tmp_path / "a.parquet")
+    out = index(embeddings=file, out=tmp_path / "i", exact_below=0, quiet=True)
+    gallery = open_gallery(out, exact_below=0)
+    shutil.rmtree(out)
+    index(embeddings=file, out=out, exact_below=0, quiet=True)
+    for where in (None, "redshift < 0.1"):
+        with pytest.raises(InputError, match="made anew since it was opened"):
+            gallery.search(Query(parts=[Part(kind="id", value="g3")], k=5, where=where))

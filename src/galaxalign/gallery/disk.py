@@ -103,11 +103,13 @@ def told_of(path: str | Path) -> Iterator[None]:
     """Say in one sentence that an index is damaged, or its disk full; LanceDB tells it by where in its code it was."""
     try:
         yield
-    except (RuntimeError, OSError) as error:
+    except InputError:
+        raise
+    except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(re.sub(r", /\S*$", "", str(error)).split())[:200]
         raise InputError(
-            f"the index {path} cannot be read or written ({reason}); if its files are damaged, remove it and make it "
-            "again with galaxalign index"
+            f"the index {path} cannot be read or written ({reason}); it may have been made anew since it was opened: "
+            "open it again; if its files are damaged, remove it and make it again with galaxalign index"
         ) from error
 
 
@@ -161,14 +163,17 @@ class DiskRows:
             about = read_about(self._database, path)
             if about["building"]:
                 raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
+            # All three now: what is opened later may be another version, or gone.
             self._galaxies = self._database.open_table(GALAXIES)
+            self._samples = self._database.open_table(SAMPLE)
+            # LanceDB's blocking interface asks the table for its schema three times in every search.
+            self._searched = _awaited(_opened(path, self._galaxies.version))
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
         # How many times the answers are compared exactly. Among more galaxies neighbours are closer to each other than
         # the codes of the vector index tell; see "How fast" in docs/search.md.
         self.refine = 10 if self._count <= _LARGE else 20
         self._sample: MemoryRows | None = None
-        self._searched: Any = None
         schema = self._galaxies.schema
         self.dimension = int(schema.field("embedding").type.list_size)
         shown = [entry for entry in schema if entry.name not in ("embedding", HEALPIX)]
@@ -278,7 +283,7 @@ class DiskRows:
         places = [name for name in ("ra", "dec") if name in self.columns]
 
         async def near(direction: NDArray[np.float32]) -> pa.Table:
-            query = table.query().nearest_to(direction).column("embedding").distance_type("cosine")
+            query = self._searched.query().nearest_to(direction).column("embedding").distance_type("cosine")
             if condition:
                 query = query.where(condition)
             if condition and passing <= self.few:
@@ -293,10 +298,6 @@ class DiskRows:
         async def all_of_them() -> list[pa.Table]:
             return await asyncio.gather(*map(near, directions))
 
-        # LanceDB's other interface asks the table for its schema three times in every search.
-        if self._searched is None:
-            self._searched = _awaited(_opened(self._path, self._galaxies.version))
-        table = self._searched
         return _awaited(all_of_them())
 
     def _probes_for(self, count: int, passing: int) -> int:
@@ -311,7 +312,7 @@ class DiskRows:
         """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
             with told_of(self._path):
-                table = self._database.open_table(SAMPLE).to_arrow()
+                table = self._samples.to_arrow()
             self._sample = MemoryRows(
                 table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata
             )
@@ -373,7 +374,8 @@ class DiskRows:
             try:
                 return ask()
             except (ValueError, RuntimeError) as error:
-                if where is None or "LanceError(IO)" in str(error):
+                # What is wrong with the files is not the condition's fault.
+                if where is None or re.search(r"LanceError\(IO\)|not found:|no longer exists", str(error), re.I):
                     raise
                 raise InputError(unanswered(where, error, self.columns)) from None
 
@@ -390,6 +392,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="galaxalign-index", daemon=True).start()
     return loop
+
+
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive it.
+    os.register_at_fork(after_in_child=_loop.cache_clear)
 
 
 def _awaited(what: Coroutine[Any, Any, T]) -> T:

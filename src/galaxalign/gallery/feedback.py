@@ -29,7 +29,7 @@ _PANOPTES = (".jpg", ".jpeg", ".png", ".gif", ".svg")  # pictures that it takes 
 def refine(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[str], *, files: bool = True) -> Results:
     """Search again, nearer to the galaxies that were marked good and farther from those marked bad.
 
-    Marked galaxies are not among the answers.
+    Marked galaxies are not among the answers, nor are those asked with where the query says so.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def refine(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[st
         marks change what a score is.
     """
     wanted = refined_query(gallery, query, good, bad)
-    return gallery.search(wanted, files=files, leave_out={*good, *bad})
+    own = [str(part.value) for part in query.parts if part.kind == "id"] if query.exclude_self else []
+    return gallery.search(wanted, files=files, leave_out={*good, *bad, *own})
 
 
 def refined_query(gallery: Gallery, query: Query, good: Sequence[str], bad: Sequence[str]) -> Query:

@@ -11,7 +11,8 @@ async function fill() {
   if (names) return;
   names = [];
   const column = await attempt(() => api.column("label"));
-  names = (column?.names ?? []).filter((name) => !["(none)", "(others)"].includes(name));
+  if (!column) return void (names = null); // asked for again with the next search
+  names = column.names.filter((name) => !["(none)", "(others)"].includes(name));
   $("#right select").replaceChildren(h("option", { value: "" }, "…"), ...names.map((name) => h("option", { value: name }, readable(name))));
 }
 
@@ -25,8 +26,8 @@ export function startRight() {
   // The label of one query says nothing of the next.
   on("query", () => (box.value = state.label = ""));
   on("list", async () => {
-    const found = state.scope === "found" && state.hits.length > 0;
-    if (found) await fill();
-    $("#right").hidden = !found || !names.length;
+    const found = () => state.scope === "found" && state.hits.length > 0;
+    if (found()) await fill();
+    $("#right").hidden = !found() || !names?.length;
   });
 }
