@@ -119,6 +119,15 @@ def test_marks_are_saved_and_refine_the_query(page: Page, tmp_path: Path) -> Non
     found = [name.split()[0] for name in page.locator(".tile .name b").all_inner_texts()]
     assert found
     assert not set(marked) & set(found)
+    # Another label changes the estimate, not what was found with these two marks.
+    page.locator(".tile .face").first.focus()
+    page.keyboard.press("g")
+    with page.expect_response(lambda response: response.url.endswith("/api/v1/refine")) as answer:
+        page.locator("#right select").select_option(index=1)
+    sent = answer.value.request.post_data_json
+    assert (len(sent["good"]), len(sent["bad"])) == (1, 1)
+    expect(page.locator("#list-note")).to_contain_text("How many are right cannot be told")
+    expect(page.locator("#refine")).to_have_text("Refine: 2 ✓ 1 ✗")
 
 
 def test_a_click_in_the_table_selects_on_the_map_and_headings_sort(page: Page) -> None:

@@ -82,9 +82,9 @@ function told() {
   if (state.scope === "found") {
     if (!state.answer) return ["Nothing has been searched for yet. Write above what a galaxy should look like, or draw it."];
     if (!state.hits.length) return ["Nothing was found. Loosen the condition, or leave out what you do not want."];
-    const { precision, precision_reason: reason, refined, seconds } = state.answer;
+    const { precision, precision_reason: reason, marks, seconds } = state.answer;
     const time = `${count(state.hits.length)} galaxies in ${seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`}`;
-    const about = refined ? `refined with ${count(state.marks.size)} marks; what was marked is left out. Mark more, or search anew.` : "best first.";
+    const about = marks ? `refined with ${count(marks.flat().length)} marks; what was marked is left out. Mark more, or search anew.` : "best first.";
     if (!precision?.length) return [`${time}, ${about}`, state.label ? ` How many are right cannot be told: ${reason}.` : ""];
     const half = precision.findIndex((share) => share < 0.5);
     const share = Math.round(100 * precision[Math.min(9, precision.length - 1)]);

@@ -79,12 +79,19 @@ export const run = () => answerWith(() => api.search(asked()));
 /** Searches again with what was marked right and wrong; the marks stay, and more can be added. */
 export async function runRefined() {
   const marked = (kind) => [...state.marks].filter(([, mark]) => mark === kind).map(([id]) => id);
-  await answerWith(() => api.refine(asked(), marked("good"), marked("bad")), { refined: true });
+  const marks = [marked("good"), marked("bad")];
+  await answerWith(() => api.refine(asked(), ...marks), { marks });
 }
 
-function take(answer, { refined = false, keep = refined } = {}) {
+/** Asks again what was answered last, with the marks that it was asked with: only the label is another. */
+function runAgain() {
+  const { marks } = state.answer;
+  return answerWith(() => (marks ? api.refine(asked(), ...marks) : api.search(asked())), { marks, keep: true });
+}
+
+function take(answer, { marks = null, keep = marks !== null } = {}) {
   if (!keep) state.marks.clear();
-  state.answer = { ...answer, refined, parts: refined ? [] : state.parts.map((part) => part.name) };
+  state.answer = { ...answer, marks, parts: marks ? [] : state.parts.map((part) => part.name) };
   state.hits = answer.hits;
   for (const hit of answer.hits) if (hit.row !== null) state.ids.set(hit.row, hit.id_str);
   changed("answer");
@@ -156,7 +163,7 @@ export function startQuery() {
     $("#drop").hidden = true;
     attempt(() => addFile(event.dataTransfer.files[0]));
   });
-  on("right", () => (state.answer?.refined ? runRefined() : answerWith(() => api.search(asked()), { keep: true })));
+  on("right", () => state.answer && runAgain());
   on("query", () => {
     for (const old of document.querySelectorAll(".chip")) old.remove();
     words.before(...state.parts.map(chip));
