@@ -5,7 +5,7 @@
     python benchmarks/build_galaxy_lite.py --card
 
 RUN is what the second of these commands trains, FIRST (packed the same way) being `galaxy-lite` then
-(docs/galaxy-lite.md):
+(docs/explanation/galaxy-lite.md):
 
     galaxalign train galaxy-lite --split benchmarks/splits/mixture.parquet --out RUN \\
       --catalog gz2/catalog.csv --taxonomy galaxy_zoo_2 --weight 2 --view 0.35-1 \\
@@ -32,16 +32,14 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxalign.analysis.encode import encode_array
-from galaxalign.analysis.vote_head import VoteHead, fit_vote_head
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.folder import Model, halve, load_model, save_model
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.seen import TRAINED_ON
-from galaxalign.votes import Votes, read_votes
+from galaxalign.inference import encode_array
+from galaxalign.models import ClipEncoder, Model, VoteHead, fit_vote_head, load_model, save_model
+from galaxalign.models.saved_encoder import halve
+from galaxalign.morphology import Votes, load_taxonomy, read_votes
+from galaxalign.training.trained_on import TRAINED_ON
 from pretrained import markdown
 
 HERE = Path(__file__).parent

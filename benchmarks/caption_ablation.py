@@ -1,6 +1,7 @@
 """What the parts of pretraining on votes are worth: sampled captions, votes, soft targets, symbols, the loss.
 
-    python benchmarks/caption_ablation.py run --seeds 0 1 2 [--variants sampled fixed ...] [--tower mobilenet]
+    python benchmarks/caption_ablation.py run --seeds 0 1 2 --out FOLDER [--variants sampled fixed ...]
+    python benchmarks/archive.py pack caption_ablation FOLDER
     python benchmarks/caption_ablation.py table
 
 Each variant is the recipe `clip-gmc` with one thing changed, trained on the votes of Galaxy Zoo 2 and its Stripe 82
@@ -27,18 +28,17 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from galaxalign.analysis.encode import encode_array, prompt_prototypes
-from galaxalign.analysis.vote_head import calibrate_votes, zero_shot_votes
-from galaxalign.benchmark.retrieval import retrieval_scores
-from galaxalign.benchmark.vote_metrics import score_votes
-from galaxalign.data.catalog import read_catalog
+from archive import runs
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.provenance import provenance
-from galaxalign.training.recipe import Recipe, load_recipe
-from galaxalign.training.sources import open_source, prepare_source
-from galaxalign.training.trainer import fit
+from galaxalign.evaluation import retrieval_scores
+from galaxalign.evaluation.vote_metrics import score_votes
+from galaxalign.inference import encode_array, prompt_prototypes
+from galaxalign.models import zero_shot_votes
+from galaxalign.models.vote_head import calibrate_votes
+from galaxalign.morphology import load_taxonomy
+from galaxalign.training import Recipe, fit, load_recipe, open_source, prepare_source, provenance
 from linear_transfer import features
 from pretrained import SENTENCES, SOURCES, Gallery, precision
 from towers import make_encoder, override
@@ -194,9 +194,9 @@ def row(told: dict[str, Any]) -> dict[str, float]:
 def table(args: argparse.Namespace) -> str:
     """Return the table: mean over the seeds, and half the range between the smallest and the largest."""
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for path in sorted(args.out.glob(f"caption_ablation_{args.tower}_*.json")):
-        made = json.loads(path.read_text())
-        found[made["variant"]].append(row(made["test"]))
+    for made, _ in runs("caption_ablation").values():
+        if made["tower"] == args.tower:
+            found[made["variant"]].append(row(made["test"]))
     names = list(next(iter(found.values()))[0])
     lines = ["| variant | seeds | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for variant in VARIANTS:
@@ -220,8 +220,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shared", type=Path, default=HERE.parent.parent / "shared")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "running" / "captions")
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     if args.what == "run":
         run(args)
     else:

@@ -1,6 +1,7 @@
 """Write 30 galaxies with their votes and sentences: a Markdown table with linked pictures, and a PNG to look at.
 
-    python benchmarks/caption_sheet.py CATALOG --taxonomy galaxy_zoo_2 --into docs/captions.md --sheet sheet.png
+    python benchmarks/caption_sheet.py CATALOG --taxonomy galaxy_zoo_2 --sheet sheet.png \
+        --into docs/explanation/captions.md
 
 The galaxies are drawn in turn from each class by votes, then those whose kind divides the volunteers most and those
 that fewest saw; the draw is fixed by `--seed`. The pictures of the table are links to SDSS SkyServer, those of the
@@ -15,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxalign.data.catalog import read_catalog
-from galaxalign.taxonomy import Taxonomy, load_taxonomy
-from galaxalign.vote_captions import ENOUGH_REACH, ENOUGH_VOTERS, vote_caption
-from galaxalign.votes import Votes, read_votes, vote_labels
+from galaxalign.data import read_catalog
+from galaxalign.morphology import Taxonomy, Votes, load_taxonomy, read_votes, vote_caption, vote_labels
+from galaxalign.morphology.voted_answers import ENOUGH_REACH, ENOUGH_VOTERS
 
 BEGIN, END = "<!-- galaxies -->", "<!-- end of galaxies -->"
 CUTOUT = (

@@ -50,7 +50,7 @@ def rows(count: int) -> Iterator[pd.DataFrame]:
 
 def make(path: Path, count: int) -> None:
     """Write a catalogue."""
-    from galaxalign.data.writer import TableWriter
+    from galaxalign.data.tables import TableWriter
 
     if path.suffix == ".hats":
         import dask
@@ -91,9 +91,9 @@ class Peak:
 
 def stream(catalog: Path, out: Path, dimension: int) -> dict[str, float]:
     """Take a catalogue through, and return memory and time of each step."""
-    from galaxalign.analysis.embeddings import EmbeddingWriter
-    from galaxalign.data.scan import scan_catalog
-    from galaxalign.data.writer import TableWriter
+    from galaxalign.data.catalogs import scan_catalog
+    from galaxalign.data.tables import TableWriter
+    from galaxalign.gallery import EmbeddingWriter
 
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(CLASSES), 8192).astype(np.float32)

@@ -1,24 +1,23 @@
-"""Tables of the finished cells, with intervals, and the differences between methods on the same galaxies.
+"""Tables of the group `cells` of benchmarks/archive.py: figures with intervals, and paired differences.
 
-    python benchmarks/compare.py [--results benchmarks/results] [--out docs/results-tables.md]
+    python benchmarks/compare.py [--out docs/explanation/results-tables.md]
 
-Seeds of a method are pooled: every test galaxy is drawn together with all its predictions, so the interval
-covers the choice of test galaxies, and the spread of the seeds is given beside it.
+Seeds of a method are pooled: the bootstrap draws a test galaxy together with all its predictions, so the interval
+covers the choice of test galaxies; the standard deviation over the seeds stands beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from galaxalign.benchmark.metrics import bootstrap_intervals, bootstrap_mean, paired_difference
+from archive import runs
+from galaxalign.evaluation.metrics import bootstrap_intervals, bootstrap_mean, paired_difference
 
-HERE = Path(__file__).parent
 METRICS = ("accuracy", "macro_f1", "map_at_5", "map")
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro F1", "map_at_5": "mAP@5", "map": "mAP"}
 SYMBOLS = "symbol_precision_at_10_canonical"
@@ -47,7 +46,7 @@ class Method:
         arrays = [array for _, array in cells]
         self.groups = np.concatenate([a["ids"] for a in arrays])
         self.labels = np.concatenate([a["labels"] for a in arrays])
-        self.predictions = np.concatenate([a["probabilities"].astype(np.float32).argmax(1) for a in arrays])
+        self.predictions = np.concatenate([a["predictions"] for a in arrays])
         self.columns = {m: np.concatenate([a[c] for a in arrays]) for m, c in RETRIEVAL.items()}
 
     def seeds(self, metric: str) -> np.ndarray:
@@ -72,18 +71,12 @@ class Method:
         return Method(first), Method(second), sorted(seeds)
 
 
-def read(folder: Path) -> dict[tuple[str, str, float], dict[str, Method]]:
+def read() -> dict[tuple[str, str, float], dict[str, Method]]:
     """Return the methods of each (data set, tower, share)."""
     found: dict[tuple[str, str, float, str], list[Any]] = defaultdict(list)
-    for path in sorted(folder.glob("*.json")):
-        summary = json.loads(path.read_text())
-        if path.name.startswith("transfer_"):  # benchmarks/transfer.py has tables of its own
-            continue
-        if "test" not in summary or "method" not in summary:
-            continue
-        with np.load(path.with_suffix(".npz")) as arrays:
-            cell = (summary, dict(arrays))
-        found[summary["dataset"], summary["tower"], summary["share"], summary["method"]].append(cell)
+    for summary, arrays in runs("cells").values():
+        key = summary["dataset"], summary["tower"], summary["share"], summary["method"]
+        found[key].append((summary, arrays))
     tables: dict[tuple[str, str, float], dict[str, Method]] = defaultdict(dict)
     for (dataset, tower, share, method), cells in found.items():
         tables[dataset, tower, share][method] = Method(cells)
@@ -146,11 +139,10 @@ def symbols(methods: dict[str, Method]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     blocks: list[str] = []
-    tables = read(args.results)
+    tables = read()
     for key in sorted(tables, key=lambda key: (key[0], key[1], -key[2])):
         (dataset, tower, share), methods = key, tables[key]
         n = {s["n_train"] for m in methods.values() for s in m.summaries}

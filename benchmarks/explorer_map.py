@@ -24,8 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from playwright.sync_api import Error, Page, sync_playwright
 
-from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
-from galaxalign.analysis.projection import project
+from galaxalign.gallery import Embeddings, EmbeddingWriter, project
 
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SERVER = """

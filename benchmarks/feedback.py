@@ -17,13 +17,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.data.splits import read_split
-from galaxalign.gallery import feedback
-from galaxalign.gallery.gallery import Gallery
+from galaxalign.data import read_split
+from galaxalign.gallery import Embeddings, Gallery, Part, Query, feedback
 from galaxalign.gallery.memory import MemoryRows
-from galaxalign.gallery.query import Part, Query
-from galaxalign.taxonomy import load_taxonomy
+from galaxalign.morphology import load_taxonomy
 
 NEVER = 10**6
 

@@ -19,16 +19,13 @@ import numpy as np
 from astropy.io import fits
 from PIL import Image
 
-from galaxalign.analysis.encode import encode_array
-from galaxalign.data.catalog import read_catalog
-from galaxalign.data.images import load_images, prepare
-from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.data.stretch import Stretch
-from galaxalign.encoders.folder import load_model
-from galaxalign.encoders.load import load_encoder
-from galaxalign.light import galaxy_light
-from galaxalign.morphology import Morphology
-from galaxalign.plausible import complete
+from galaxalign.data import read_catalog
+from galaxalign.data.images import Preprocessing, load_images, prepare
+from galaxalign.data.images.stretch import Stretch
+from galaxalign.inference import encode_array
+from galaxalign.models import load_encoder, load_model
+from galaxalign.morphology import Morphology, complete
+from galaxalign.morphology.render_light import galaxy_light
 
 STRETCHES = (
     "lupton:stretch=0.5,Q=8",

@@ -15,11 +15,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from galaxalign.benchmark.cell import cell_digest, run_cell
-from galaxalign.benchmark.config import Cell, load_benchmark
-from galaxalign.benchmark.results import cell_folder, finished
-from galaxalign.benchmark.verdicts import chance_test
-from galaxalign.data.splits import read_split
+from galaxalign.bench import Cell, cell_digest, load_benchmark
+from galaxalign.bench.cell import run_cell
+from galaxalign.bench.results import cell_folder, finished
+from galaxalign.bench.verdicts import chance_test
+from galaxalign.data import read_split
 
 
 def main() -> None:

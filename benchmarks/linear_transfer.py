@@ -24,15 +24,13 @@ import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from galaxalign.benchmark.retrieval import retrieval_scores
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.base import eight_views, to_tensor
-from galaxalign.encoders.folder import load_model, model_folder
-from galaxalign.encoders.load import load_encoder
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.provenance import provenance
+from galaxalign.evaluation import retrieval_scores
+from galaxalign.models import eight_views, load_encoder, load_model, model_folder, to_tensor
+from galaxalign.morphology import load_taxonomy
+from galaxalign.training import provenance
 
 HERE = Path(__file__).parent
 TARGETS = {"efigi": "efigi", "gz1": "galaxy_zoo_1"}

@@ -7,7 +7,7 @@ several sources (same id, or within 3 arcsec) is in one part. The vote table wit
 so that statistics for captions leave test galaxies out as well. EFIGI names its galaxies by PGC number and
 has no positions here: galaxies that it has in common with Galaxy Zoo are not known and may be in two parts,
 which matters to a model that is trained on both. For such models there is mixture.parquet: the same, but of the pairs
-that the appearance audit found (docs/audit.md) the row in the earlier part is in none.
+that the appearance audit found (docs/howto/audit.md) the row in the earlier part is in none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from galaxalign.data.catalog import Catalog, read_catalog
-from galaxalign.data.splits import EXCLUDED, PARTS, Split, make_split
+from galaxalign.data.catalogs import Catalog, read_catalog
+from galaxalign.data.splits import PARTS, LeakGuard, Split, make_split
+from galaxalign.data.splits.splits import EXCLUDED
 
 HERE = Path(__file__).parent
 SOURCES = ("efigi", "gz1", "gz2", "gz2_stripe82")
@@ -50,7 +51,7 @@ def catalogs(data: Path) -> list[Catalog]:
 
 def shared_split(data: Path) -> Split:
     """Return the split over all of them."""
-    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.20), seed=0, radius=3.0)
+    return make_split(*catalogs(data), fractions=(0.65, 0.15, 0.2), seed=0, guard=LeakGuard(radius=3.0))
 
 
 def mixture_split(split: Split) -> Split:

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from galaxalign.data.appearance import THRESHOLD, LookAlikes, Signatures, look_alikes, signatures
-from galaxalign.data.catalog import Catalog, read_catalog
+from galaxalign.data import Catalog, read_catalog
 from galaxalign.data.images import decode
+from galaxalign.data.splits import THRESHOLD, Signatures, look_alikes, signatures
+from galaxalign.data.splits.appearance import LookAlikes
 
 HERE = Path(__file__).parent
 COPIES = 600

@@ -23,21 +23,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from galaxalign.analysis.classifiers import zero_shot
-from galaxalign.analysis.encode import encode_array, prompt_prototypes
-from galaxalign.benchmark.metrics import bootstrap_intervals, bootstrap_mean
-from galaxalign.benchmark.metrics import classification_metrics as told
-from galaxalign.benchmark.retrieval import retrieval_scores
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.folder import Model, load_model, model_folder
-from galaxalign.encoders.load import load_encoder
-from galaxalign.symbols import symbol_bank
-from galaxalign.taxonomy import Taxonomy, load_taxonomy
-from galaxalign.training.provenance import provenance
-from galaxalign.training.sources import open_source
-from galaxalign.votes import Votes
+from galaxalign.evaluation import classification_metrics as told, retrieval_scores
+from galaxalign.evaluation.metrics import bootstrap_intervals, bootstrap_mean
+from galaxalign.inference import encode_array, prompt_prototypes
+from galaxalign.models import Model, load_encoder, load_model, model_folder, zero_shot
+from galaxalign.morphology import Taxonomy, Votes, load_taxonomy, symbol_bank
+from galaxalign.training import open_source, provenance
 
 HERE = Path(__file__).parent
 SOURCES = {

@@ -1,12 +1,13 @@
-"""Put what `galaxalign benchmark benchmarks/here.toml` left into the repository: its page for docs, and its cells.
+"""Publish the output of `galaxalign benchmark benchmarks/here.toml`: its page in docs, and its cells.
 
     python benchmarks/publish_benchmark.py OUT
 
 Writes docs/benchmark/here.md (the report with the conclusions before it), its charts into docs/benchmark/figures, and
-each finished cell (figures and predictions, without vectors) into benchmarks/results/here, from which the tables can be
-made again:
+each finished cell (figures and predictions, without vectors) into benchmarks/results by benchmarks/archive.py, from
+which the tables can be made again:
 
-    galaxalign benchmark benchmarks/here.toml --data FOLDER --out benchmarks/results/here --report-only
+    python benchmarks/archive.py unpack here   # into the folder here
+    galaxalign benchmark benchmarks/here.toml --data FOLDER --out here --report-only
 
 Plates, which show galaxies of the surveys, stay in OUT.
 """
@@ -18,6 +19,8 @@ import re
 import shutil
 from pathlib import Path
 
+from archive import pack
+
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "benchmark"
 PLATES = ("grid_", "retrieval_")
@@ -27,13 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
-    cells = HERE / "results" / "here"
-    shutil.rmtree(cells, ignore_errors=True)
-    for about in sorted((out / "cells").glob("*/cell.json")):
-        folder = cells / "cells" / about.parent.name
-        folder.mkdir(parents=True)
-        for name in ("cell.json", "predictions.parquet"):
-            shutil.copy(about.parent / name, folder / name)
+    pack("here", out)
     figures = DOCS / "figures"
     shutil.rmtree(figures, ignore_errors=True)
     figures.mkdir(parents=True)

@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
-from galaxalign.analysis.encode import encode_array
-from galaxalign.benchmark.retrieval import retrieval_scores
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.folder import load_model
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.provenance import provenance
+from galaxalign.evaluation import retrieval_scores
+from galaxalign.inference import encode_array
+from galaxalign.models import load_model
+from galaxalign.morphology import load_taxonomy
+from galaxalign.training import provenance
 
 HERE = Path(__file__).parent
 DIMENSION, CLASSES, SMALL, LARGE = 512, 10, 10_000, 100_000

@@ -19,14 +19,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.data.splits import read_split
-from galaxalign.gallery.gallery import Gallery
+from galaxalign.data import read_split
+from galaxalign.gallery import Embeddings, Gallery, Part, Query
 from galaxalign.gallery.memory import MemoryRows
 from galaxalign.gallery.precision import chance_of_being_right
-from galaxalign.gallery.query import Part, Query
-from galaxalign.grammar import with_article
-from galaxalign.taxonomy import GalaxyClass, Taxonomy, load_taxonomy
+from galaxalign.morphology import Taxonomy, load_taxonomy, with_article
+from galaxalign.morphology.taxonomy import GalaxyClass
 
 COMBINATIONS = (
     ("image",), ("text",), ("symbol",), ("image", "text"), ("image", "symbol"), ("text", "symbol"),

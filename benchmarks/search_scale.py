@@ -28,11 +28,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from galaxalign.analysis.embeddings import Embeddings, EmbeddingWriter
+from galaxalign.gallery import Embeddings, EmbeddingWriter, Gallery, Part, Query, open_gallery
 from galaxalign.gallery.disk import DiskRows
-from galaxalign.gallery.gallery import Gallery, open_gallery
-from galaxalign.gallery.query import Part, Query
-from galaxalign.indexing import index
+from galaxalign.verbs import index
 
 PIECE = 50_000
 WHERE = "share < 0.1"

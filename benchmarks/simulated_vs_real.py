@@ -29,12 +29,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from galaxalign.data.catalog import Catalog, read_catalog
-from galaxalign.data.images import load_images
-from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.encoders.load import load_encoder
-from galaxalign.simulate import simulate
-from galaxalign.taxonomy import load_taxonomy
+from galaxalign.data import Catalog, read_catalog
+from galaxalign.data.images import Preprocessing, load_images
+from galaxalign.models import load_encoder
+from galaxalign.morphology import load_taxonomy
+from galaxalign.verbs import simulate
 
 HERE = Path(__file__).parent
 SIZE = 128

@@ -18,10 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.gallery.gallery import Gallery, open_gallery
-from galaxalign.gallery.query import Part, Query
-from galaxalign.symbols import render_svg
+from galaxalign.gallery import Embeddings, Gallery, Part, Query, open_gallery
+from galaxalign.morphology import render_svg
 from pretrained import HERE
 from search_quality import measure
 from sketch_search import MORPHOLOGIES, SHAPES, WORDS, embedded

@@ -29,13 +29,10 @@ import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
 from galaxalign.data.tables import read_table
-from galaxalign.gallery.gallery import open_gallery
-from galaxalign.gallery.query import Kind, Part, Query
-from galaxalign.morphology import Morphology
-from galaxalign.symbols import render_svg
+from galaxalign.gallery import Kind, Part, Query, open_gallery
+from galaxalign.morphology import Morphology, render_svg
 from galaxalign.verbs import embed
-from galaxalign.web.api import create_app
-from galaxalign.web.settings import Settings
+from galaxalign.web import Settings, create_app
 from pretrained import HERE, Gallery
 
 Line = list[tuple[float, float]]

@@ -19,10 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxalign.data.audit import gather, sky_pairs_of
-from galaxalign.data.catalog import read_catalog
-from galaxalign.data.sky import friends, sky_pairs
-from galaxalign.data.splits import make_split
+from galaxalign.data.catalogs import read_catalog, sky_pairs
+from galaxalign.data.catalogs.sky import friends
+from galaxalign.data.splits import LeakGuard, gather, make_split, sky_pairs_of
 
 HERE = Path(__file__).parent
 SEEDS = 20
@@ -65,7 +64,10 @@ def galaxy10(path: Path) -> None:
     for name, radius in (("by chance", 0.0), ("grouped within 60 arcsec", 60.0)):
         pairs, members = [], []
         for seed in range(SEEDS):
-            test = make_split(catalog, fractions=(0.8, 0, 0.2), radius=radius, seed=seed).table["part"] == "test"
+            test = (
+                make_split(catalog, fractions=(0.8, 0, 0.2), seed=seed, guard=LeakGuard(radius=radius)).table["part"]
+                == "test"
+            )
             inside = test.to_numpy()[near]
             crossed = inside[:, 0] != inside[:, 1]
             pairs.append(int(crossed.sum()))

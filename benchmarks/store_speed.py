@@ -26,11 +26,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from galaxalign.data.catalog import Catalog, as_catalog, read_catalog
-from galaxalign.data.images import frame, iter_images
-from galaxalign.data.pictures import load_pictures
-from galaxalign.data.prepare import prepare_store
-from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data import Catalog, read_catalog
+from galaxalign.data.catalogs import as_catalog, load_pictures, prepare_store
+from galaxalign.data.images import Preprocessing, frame, iter_images
 
 BATCH = 64
 CHUNKS = ((17, 64, 64, 1), (555, 16, 16, 1))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.encoders.clip import ClipEncoder, build_lite, build_timm_minilm
-from galaxalign.encoders.vision import read_weights
-from galaxalign.training.recipe import Recipe
+from galaxalign.data import Preprocessing
+from galaxalign.models import ClipEncoder
+from galaxalign.models.minilm import build_lite, build_timm_minilm
+from galaxalign.models.vision import read_weights
+from galaxalign.training import Recipe
 
 TOWERS = {
     "mobilenet": ("mobilenetv3_small_100", "mobilenetv3_small_100_timm.safetensors"),

@@ -27,8 +27,8 @@ def measure(way: dict[str, bool], seconds: float) -> float:
     import timm
     import torch
 
-    from galaxalign.encoders.cpu import depthwise_in_fp32, tune_allocator
-    from galaxalign.training.norms import freeze_batch_norm
+    from galaxalign.models.cpu import depthwise_in_fp32, tune_allocator
+    from galaxalign.training.batch_norm import freeze_batch_norm
 
     if way["allocator"]:
         tune_allocator()

@@ -2,12 +2,12 @@
 
     python benchmarks/transfer.py start --tower mobilenet --out starts     # the same tower from ImageNet
     python benchmarks/transfer.py run --start pretrained=FOLDER --start imagenet=starts/imagenet \\
-        --target efigi --methods linear fine-tune lp-ft flyp --shares 1 10 --seeds 0 1 2
+        --target efigi --methods linear fine-tune lp-ft flyp --shares 1 10 --seeds 0 1 2 --out FOLDER
+    python benchmarks/archive.py pack transfer FOLDER
     python benchmarks/transfer.py table --target efigi
 
 Each cell is `galaxalign.transfer` and one look at the test part of benchmarks/splits/shared.parquet. It writes
-transfer_<target>-<start>-<method>-s<seed>-p<share>.json and .npz; a finished cell is not run again, a killed one goes
-on.
+transfer_<target>-<start>-<method>-s<seed>-p<share>.json and .npz. Interrupt any time; rerun to resume.
 Every method that trains the tower gives a second cell, <method>+wise, with the weights mixed as validation says.
 """
 
@@ -24,18 +24,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from archive import runs
 from compare import METRICS, SHOWN, Method
-from galaxalign.analysis.classifiers import zero_shot
-from galaxalign.analysis.encode import encode_array
-from galaxalign.benchmark.metrics import evaluate_predictions
-from galaxalign.benchmark.retrieval import retrieval_scores
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data import read_catalog
 from galaxalign.data.images import load_images
 from galaxalign.data.splits import read_split
-from galaxalign.encoders.folder import Model, load_model, save_model
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.provenance import provenance
-from galaxalign.training.transfer import METHODS, transfer
+from galaxalign.evaluation import evaluate_predictions, retrieval_scores
+from galaxalign.inference import encode_array
+from galaxalign.models import Model, load_model, save_model, zero_shot
+from galaxalign.morphology import load_taxonomy
+from galaxalign.training import METHODS, provenance
+from galaxalign.verbs import transfer
 from towers import DATASETS, TOWERS, make_encoder
 
 HERE = Path(__file__).parent
@@ -82,21 +81,19 @@ def run_cell(args: argparse.Namespace, start: str, model: Path, method: str, sha
             quiet=True,
         )
         minutes = (time.monotonic() - began) / 60
-        save(args, path, load_model(folder), source, start, name, share, seed, minutes)
+        cell = {
+            "target": args.target,
+            "start": start,
+            "method": name,
+            "share": share,
+            "seed": seed,
+            "minutes": round(minutes, 2),
+        }
+        save(path, load_model(folder), source, cell)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def save(
-    args: argparse.Namespace,
-    path: Path,
-    model: Model,
-    source: Path,
-    start: str,
-    method: str,
-    share: float,
-    seed: int,
-    minutes: float,
-) -> None:
+def save(path: Path, model: Model, source: Path, cell: dict[str, str | float]) -> None:
     """Write the cell's test figures, and what pairs it with another cell galaxy by galaxy."""
     catalog, scheme = read_catalog(source), model.taxonomy
     labels = scheme.encode(catalog.table["label"])
@@ -120,18 +117,13 @@ def save(
     )
     choice = model.classifier
     summary = {
-        "target": args.target,
-        "start": start,
-        "method": method,
-        "share": share,
-        "seed": seed,
+        **cell,
         "n_train": model.settings["data"]["n_train"][0],
         "n_validation": model.settings["data"]["n_validation"][0],
         "classifier": choice.name,
         "validation": choice.validation.get(choice.name),
         "wise_ft": model.settings.get("wise_ft"),
         "best_epoch": model.settings.get("best_epoch"),
-        "minutes": round(minutes, 2),
         "test": {key: figures[key] for key in KEPT},
         "transfer": model.settings["transfer"],
         **provenance(),
@@ -140,7 +132,19 @@ def save(
     told = {key: round(figures[key], 3) for key in ("accuracy", "macro_f1", "map")}
     checked = {k: round(v, 3) for k, v in (summary["validation"] or {}).items() if isinstance(v, float)}
     mixed = (summary["wise_ft"] or {}).get("share")
-    print("DONE", path.stem, choice.name, "mix", mixed, "val", checked, "test", told, f"{minutes:.1f} min", flush=True)
+    print(
+        "DONE",
+        path.stem,
+        choice.name,
+        "mix",
+        mixed,
+        "val",
+        checked,
+        "test",
+        told,
+        f"{cell['minutes']:.1f} min",
+        flush=True,
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -158,10 +162,9 @@ def run(args: argparse.Namespace) -> None:
 def table(args: argparse.Namespace) -> str:
     """Return the tables: figures of each start and method, and paired differences with the best of the baseline."""
     found: dict[float, dict[tuple[str, str], list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(args.out.glob(f"transfer_{args.target}-*.json")):
-        summary = json.loads(path.read_text())
-        with np.load(path.with_suffix(".npz")) as arrays:
-            found[summary["share"]][summary["start"], summary["method"]].append((summary, dict(arrays)))
+    for summary, arrays in runs("transfer").values():
+        if summary["target"] == args.target:
+            found[summary["share"]][summary["start"], summary["method"]].append((summary, arrays))
     lines: list[str] = []
     for share in sorted(found):
         methods = {key: Method(cells) for key, cells in sorted(found[share].items())}
@@ -221,7 +224,7 @@ def main() -> None:
     parser.add_argument("--baseline", default="imagenet", help="start that the others are compared with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=HERE / "results" / "running", help="unfinished runs; not in git")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "running" / "transfer")
     args = parser.parse_args()
     if args.what == "start":
         make_start(args)

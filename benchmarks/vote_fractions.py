@@ -22,20 +22,16 @@ import torch
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
 
-from galaxalign.analysis.encode import encode_catalog
-from galaxalign.analysis.vote_head import calibrate_votes, fit_vote_head, zero_shot_votes
-from galaxalign.benchmark.vote_metrics import score_votes
-from galaxalign.data.catalog import read_catalog
-from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data import read_catalog
+from galaxalign.data.images import Preprocessing
 from galaxalign.data.splits import Split, read_split
-from galaxalign.encoders.clip import ClipEncoder, build_lite
-from galaxalign.encoders.folder import Model, load_model
-from galaxalign.taxonomy import load_taxonomy
-from galaxalign.training.provenance import provenance
-from galaxalign.training.seen import read_trained_on
-from galaxalign.training.vote_likelihood import vote_log_likelihood
-from galaxalign.tree import DecisionTree
-from galaxalign.votes import Votes, read_votes
+from galaxalign.evaluation.vote_metrics import score_votes
+from galaxalign.inference import encode_catalog
+from galaxalign.models import ClipEncoder, Model, fit_vote_head, load_model, vote_log_likelihood, zero_shot_votes
+from galaxalign.models.minilm import build_lite
+from galaxalign.models.vote_head import calibrate_votes
+from galaxalign.morphology import DecisionTree, Votes, load_taxonomy, read_votes
+from galaxalign.training import provenance, read_trained_on
 
 HERE = Path(__file__).parent
 SOURCES = ("gz2", "gz2_stripe82")
