@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import galaxalign
 from galaxalign import cli
 from galaxalign.errors import InputError
-from galaxalign.taxonomy import taxonomy_names
+from galaxalign.morphology.taxonomy import taxonomy_names
 from galaxalign.training.recipe import recipe_names
 
 ROOT = Path(__file__).parents[1]

@@ -6,16 +6,17 @@ import json
 
 import pytest
 
-from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.benchmark.config import load_benchmark
-from galaxalign.benchmark.run import benchmark
-from galaxalign.benchmark.study import read_study
-from galaxalign.data.catalog import read_catalog
-from galaxalign.data.splits import read_split
-from galaxalign.searching import search
-from galaxalign.splitting import split
-from galaxalign.training.run import train
-from galaxalign.verbs import embed, evaluate
+from galaxalign.bench.config import load_benchmark
+from galaxalign.bench.study import read_study
+from galaxalign.data.catalogs import read_catalog
+from galaxalign.data.splits.splits import read_split
+from galaxalign.gallery.embeddings import Embeddings
+from galaxalign.verbs.benchmark import benchmark
+from galaxalign.verbs.embed import embed
+from galaxalign.verbs.evaluate import evaluate
+from galaxalign.verbs.search import search
+from galaxalign.verbs.split import split
+from galaxalign.verbs.train import train
 
 RECIPE = """
 name = "short"
@@ -33,8 +34,9 @@ epochs = 4
 """
 
 
+@pytest.mark.slow
 @pytest.mark.real
-def test_a_tenth_of_efigi_teaches_lite_more_than_chance_and_the_majority_know(shared, tmp_path):
+def test_a_tenth_of_efigi_teaches_lite_more_than_chance(shared, tmp_path):
     catalog = shared / "data" / "efigi" / "catalog.csv"
     parts = split(catalogs=[catalog], out=tmp_path / "split.parquet", fractions=(0.85, 0.08, 0.07))
     recipe = tmp_path / "short.toml"
@@ -80,8 +82,9 @@ seeds = [0]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.real
-def test_a_benchmark_of_real_galaxies_learns_and_its_controls_do_not(shared, tmp_path):
+def test_benchmark_of_real_galaxies_learns_and_controls_do_not(shared, tmp_path):
     (tmp_path / "real.toml").write_text(BENCHMARK)
     page = benchmark(config=tmp_path / "real.toml", data=shared, out=tmp_path / "out", quiet=True)
     study = read_study(tmp_path / "out", load_benchmark(tmp_path / "real.toml", data=shared))

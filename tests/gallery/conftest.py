@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galaxalign.analysis.embeddings import Embeddings
+from galaxalign.gallery.embeddings import Embeddings
 
 N, D = 400, 16
 

@@ -12,7 +12,7 @@ from galaxalign.errors import InputError
 from galaxalign.gallery.feedback import export_marks, refine, refined_query
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Part, Query
-from galaxalign.searching import search
+from galaxalign.verbs.search import search
 
 
 def share(gallery, ids, label="spiral"):
@@ -20,7 +20,7 @@ def share(gallery, ids, label="spiral"):
 
 
 @pytest.mark.parametrize("marks", [1, 3, 8])
-def test_marking_brings_more_of_the_wanted_with_few_marks_and_with_many(file, marks):
+def test_marking_brings_more_wanted_few_marks_and_with_many(file, marks):
     gallery = open_gallery(file)
     rng = np.random.default_rng(0)
     query = Query(parts=[Part(kind="vector", value=list(rng.normal(size=gallery.dimension)))], k=30)
@@ -53,7 +53,7 @@ def test_marks_that_make_no_sense_are_said(file):
         refine(gallery, query.model_copy(update={"floor": 0.5}), ["g1"], [])
 
 
-def test_after_marks_precision_is_still_that_of_the_label_asked_for(file):
+def test_after_marks_precision_is_still_that_of_label_asked_for(file):
     gallery = open_gallery(file)
     query = Query(parts=[Part(kind="id", value="g1")], k=20)  # a spiral
     found = refine(gallery, query, ["g5", "g9", "g13"], ["g2", "g4", "g3"])

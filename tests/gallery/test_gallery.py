@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from galaxalign.analysis.embeddings import Embeddings
 from galaxalign.errors import InputError
+from galaxalign.gallery.embeddings import Embeddings
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Cone, Part, Query
-from galaxalign.indexing import index
+from galaxalign.verbs.index import index
 
 
 @pytest.fixture(params=["memory", "disk", "disk read into memory"])
@@ -48,7 +48,7 @@ def test_the_galaxy_asked_with_is_left_out_unless_wanted(gallery):
     assert kept[0].score == pytest.approx(1, abs=1e-5)
 
 
-def test_the_reasons_add_up_to_the_score_and_what_is_not_wanted_only_takes_away(gallery):
+def test_reasons_add_up_to_score_negatives_only_subtract(gallery):
     query = Query(parts=[Part(kind="id", value="g0"), Part(kind="id", value="g5", weight=-0.5)], k=30)
     found = gallery.search(query)
     for entry in found:
@@ -190,7 +190,7 @@ def test_entries_of_one_galaxy_are_one_answer(survey, tmp_path):
     [("redshift < '0.1'", "redshift < 0.1"), ("votes >= '25'", "votes >= 25"),
      ("id_str = 864747469304063596", "id_str = '864747469304063596'")],
 )  # fmt: skip
-def test_a_number_in_quotes_is_a_number_to_a_column_of_numbers_and_the_other_way_round(survey, tmp_path, where, rows):
+def test_quoted_numbers_compare_as_the_column_does(survey, tmp_path, where, rows):
     path = replace(survey, ids=["864747469304063596", *survey.ids[1:]]).write(tmp_path / "e.parquet")
     gallery = open_gallery(path)
     found = gallery.table(["id_str"], where=where)
@@ -204,7 +204,7 @@ def test_a_number_in_quotes_is_a_number_to_a_column_of_numbers_and_the_other_way
      "now() > '2020-01-01'", "embedding IS NOT NULL", "healpix_29 > 0", "_rowid < 5", "rowid < 5 AND votes = 1",
      "redshift < `", "nosuch = 1", "NOT " * 20_000 + "votes = 1", "votes = 1" + " AND votes = 1" * 20_000],
 )  # fmt: skip
-def test_what_one_kind_of_gallery_refuses_the_other_refuses_too_in_a_short_sentence(gallery, where):
+def test_both_kinds_of_gallery_refuse_the_same_queries(gallery, where):
     for ask in (lambda: gallery.search(like(gallery.vector("g0"), where=where)), lambda: gallery.table(where=where)):
         with pytest.raises(InputError, match="the condition") as refused:
             ask()
@@ -219,7 +219,7 @@ def test_a_column_called_rowid_is_a_column(tmp_path, survey):
     assert found["id_str"].to_pylist() == ["g397", "g398", "g399"]
 
 
-def test_conditions_over_more_and_more_columns_are_forgotten_again(tmp_path, survey):
+def test_conditions_over_more_and_more_columns_forgotten_again(tmp_path, survey):
     path = replace(survey, columns={f"c{n}": np.arange(len(survey.ids)) for n in range(10, 50)}).write(
         tmp_path / "e.parquet"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from galaxalign import indexing
 from galaxalign.errors import InputError
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Cone, Part, Query
-from galaxalign.indexing import index
+from galaxalign.verbs.index import index
+
+indexing = importlib.import_module("galaxalign.verbs.index")
 
 
 def vectors_of(gallery):
@@ -115,7 +117,7 @@ def test_two_do_not_write_one_index_at_once(file, tmp_path):
     assert len(open_gallery(index(embeddings=file, out=out, quiet=True))) == 400
 
 
-def test_a_large_gallery_gets_a_vector_index_that_finds_nearly_what_comparing_all_finds(embeddings, tmp_path):
+def test_large_gallery_gets_an_accurate_vector_index(embeddings, tmp_path):
     path = embeddings(2000).write(tmp_path / "e.parquet")
     place = index(embeddings=path, out=tmp_path / "i", exact_below=1000, quiet=True)
     exact, fast = open_gallery(path), open_gallery(place, exact_below=1000)
@@ -152,7 +154,7 @@ def large(embeddings, tmp_path_factory):
         {"k": 100, "offset": 9_950},
     ],
 )
-def test_a_filter_or_a_far_page_loses_no_galaxy_of_a_vector_index(large, further):
+def test_filter_or_a_far_page_loses_no_galaxy_of_a_vector_index(large, further):
     exact, fast = large
     query = Query(parts=[Part(kind="id", value="g0")], **further)
     one, other = exact.search(query), fast.search(query)
@@ -161,7 +163,7 @@ def test_a_filter_or_a_far_page_loses_no_galaxy_of_a_vector_index(large, further
         assert set(other.ids) == set(one.ids)
 
 
-def test_many_answers_of_a_vector_index_are_nearly_those_of_comparing_all(large):
+def test_many_answers_of_vector_index_nearly_those_of_comparing(large):
     exact, fast = large
     query = Query(parts=[Part(kind="id", value="g0")], k=3000)
     # Who is the last of thousands is told by the short codes of the index: 2882 of 3000.
@@ -231,7 +233,7 @@ def test_a_column_that_no_index_can_hold_is_named(survey, tmp_path, name):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of POSIX")
-def test_an_open_index_answers_in_another_folder_and_in_a_forked_process(embeddings, tmp_path, monkeypatch):
+def test_open_index_answers_in_another_folder_and_process(embeddings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     index(embeddings=embeddings(900).write(tmp_path / "a.parquet"), out="i", exact_below=0, quiet=True)
     gallery = open_gallery("i", exact_below=0)

@@ -10,7 +10,7 @@ import pytest
 from galaxalign.errors import InputError
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Part, Query
-from galaxalign.indexing import index
+from galaxalign.verbs.index import index
 
 
 @pytest.fixture

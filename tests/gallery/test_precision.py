@@ -36,7 +36,7 @@ def test_the_estimate_holds_for_galaxies_without_a_label(embeddings, tmp_path):
     assert np.std(spread) > 0.15  # else the mean would do as well
 
 
-def test_what_is_looked_for_is_known_of_a_galaxy_and_else_must_be_said(file):
+def test_what_looked_for_known_of_galaxy_and_else_must_be_said(file):
     gallery = open_gallery(file)
     near = gallery.neighbours("g1", k=10)
     assert near.precision.shape == (10,)

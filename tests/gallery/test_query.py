@@ -8,7 +8,7 @@ import pytest
 
 from galaxalign.errors import InputError
 from galaxalign.gallery.query import Cone, Part, Query, read_query
-from galaxalign.searching import as_query
+from galaxalign.verbs.search import as_query
 
 
 def test_a_query_comes_back_from_json_as_it_was(tmp_path):

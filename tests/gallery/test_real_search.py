@@ -7,13 +7,14 @@ import pytest
 
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.gallery.query import Part, Query
-from galaxalign.indexing import index
-from galaxalign.verbs import embed
+from galaxalign.verbs.embed import embed
+from galaxalign.verbs.index import index
 
 EDGE_ON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><rect width="100" height="100" fill="black"/>
 <ellipse cx="50" cy="50" rx="42" ry="4" fill="white"/></svg>"""
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_words_symbols_and_drawings_find_edge_on_galaxies(shared, tmp_path):
     folder = shared / "data" / "gz1"

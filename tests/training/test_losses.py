@@ -22,7 +22,7 @@ def test_pair_targets_are_clips_symmetric_cross_entropy():
     torch.testing.assert_close(alignment_loss(a, b, torch.eye(6), SCALE), wanted)
 
 
-def test_pair_targets_punish_a_match_of_the_same_class_and_same_class_targets_do_not():
+def test_pair_targets_punish_matches_of_the_same_class():
     a = unit(1).repeat(4, 1)
     y = torch.zeros(4, dtype=torch.long)
     other = torch.tensor([1])
@@ -34,7 +34,7 @@ def test_pair_targets_punish_a_match_of_the_same_class_and_same_class_targets_do
     assert alignment_loss(a, a, torch.eye(4), SCALE) > 1.3
 
 
-def test_same_class_targets_with_one_prompt_per_class_are_a_classifier():
+def test_same_class_targets_one_prompt_per_class_classifier():
     images, prompts = unit(10), unit(3, seed=1)
     y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 0, 1])
     logits = SCALE * images @ prompts.T
@@ -44,7 +44,7 @@ def test_same_class_targets_with_one_prompt_per_class_are_a_classifier():
     torch.testing.assert_close(loss, (forward + backward) / 2)
 
 
-def test_the_log_prior_enters_the_choice_of_images_among_prompts_only():
+def test_log_prior_enters_choice_of_images_among_prompts_only():
     images, prompts, y = unit(5), unit(2, seed=1), torch.tensor([0, 0, 0, 1, 1])
     prior = torch.log(torch.tensor([0.9, 0.1]))
     k = torch.arange(2)
@@ -63,7 +63,7 @@ def test_a_class_without_partner_in_the_batch_is_left_out():
     assert nobody == 0
 
 
-def test_soft_targets_are_a_cross_entropy_with_the_match_made_to_sum_to_one():
+def test_soft_targets_cross_entropy_match_made_to_sum_to_one():
     a, b = unit(3), unit(5, seed=1)
     match = torch.rand(3, 5, generator=torch.Generator().manual_seed(2))
     logits = SCALE * a @ b.T
@@ -72,7 +72,7 @@ def test_soft_targets_are_a_cross_entropy_with_the_match_made_to_sum_to_one():
     torch.testing.assert_close(alignment_loss(a, b, match, SCALE), (forward + backward) / 2)
 
 
-def test_what_is_only_there_to_be_told_apart_from_does_not_choose():
+def test_what_is_only_to_be_told_apart_from_does_not_choose():
     a, b = unit(3), unit(7, seed=1)
     match = torch.eye(3, 7)
     logits = SCALE * a @ b.T

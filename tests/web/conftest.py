@@ -14,12 +14,11 @@ from starlette.testclient import TestClient
 
 from galaxalign.data.tables import read_table, write_table
 from galaxalign.gallery.gallery import Gallery, open_gallery
-from galaxalign.simulate import simulate
-from galaxalign.verbs import embed
+from galaxalign.verbs.embed import embed
+from galaxalign.verbs.simulate import simulate
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
-
-from .browser import serving, watch
+from tests.web.browser import serving, watch
 
 PICTURES = 24
 

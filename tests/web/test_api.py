@@ -87,7 +87,7 @@ def test_rows_lead_back_to_ids(client: TestClient) -> None:
     assert client.post("/api/v1/ids", json={"rows": [hit["row"]]}).json() == [hit["id_str"]]
 
 
-def test_a_galaxy_has_classes_votes_caption_neighbours_and_links(client: TestClient) -> None:
+def test_galaxy_has_classes_votes_caption_neighbours_and_links(client: TestClient) -> None:
     galaxy = client.get(f"/api/v1/galaxies/{first_id(client)}").json()
     assert sum(one["probability"] for one in galaxy["reading"]["classes"]) == pytest.approx(1, abs=1e-4)
     assert galaxy["reading"]["caption"]

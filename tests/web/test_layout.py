@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galaxalign.gallery.gallery import Gallery, open_gallery
-from galaxalign.indexing import index
+from galaxalign.verbs.index import index
 from galaxalign.web import layout
 from galaxalign.web.layout import Layout
 
@@ -21,6 +21,7 @@ def places(gallery: Gallery) -> np.ndarray:
     return np.frombuffer(made.points(), "<f4").reshape(2, -1)
 
 
+@pytest.mark.slow
 def test_a_map_made_piece_by_piece_is_that_of_all_at_once(
     gallery: Gallery, embeddings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,9 +12,8 @@ from playwright.sync_api import Page, expect
 from galaxalign.gallery.gallery import Gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
-
-from .browser import opened, serving, zoom_and_pan
-from .conftest import PICTURES
+from tests.web.browser import opened, serving, zoom_and_pan
+from tests.web.conftest import PICTURES
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +46,7 @@ def lasso(page: Page, corners: np.ndarray) -> None:
     page.click("[data-mode=pan]")
 
 
-def test_a_lasso_holds_what_lies_within_and_keeps_it_through_zoom_and_pan(page: Page) -> None:
+def test_lasso_keeps_its_galaxies_through_zoom_and_pan(page: Page) -> None:
     at = places(page)
     box = page.locator("#map").bounding_box()
     assert box is not None
@@ -70,7 +69,7 @@ def test_a_lasso_holds_what_lies_within_and_keeps_it_through_zoom_and_pan(page: 
     assert page.locator("#map").bounding_box() == box  # an empty list does not make the page collapse
 
 
-def test_with_too_many_galaxies_a_sample_is_drawn_and_each_comes_when_it_is_near(page: Page) -> None:
+def test_too_many_galaxies_sample_drawn_and_comes_when_it_near(page: Page) -> None:
     drawn = page.evaluate("galaxalignMap().points")
     if drawn == PICTURES:
         expect(page.locator("#map-part")).to_be_hidden()

@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from galaxalign.gallery.gallery import Gallery
-
-from .browser import READY, opened, zoom_and_pan
+from tests.web.browser import READY, opened, zoom_and_pan
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("calm")]
 
@@ -33,7 +32,7 @@ def test_the_map_has_all_galaxies_and_the_wall_their_pictures(page: Page, galler
     expect(page.locator(".face.none")).to_have_count(1)  # whose image is missing
 
 
-def test_a_box_drawn_on_the_map_selects_and_the_selection_survives_zoom_and_pan(page: Page) -> None:
+def test_box_selection_survives_zoom_and_pan(page: Page) -> None:
     box = page.locator("#map").bounding_box()
     assert box is not None
     page.click("[data-mode=box]")
@@ -55,7 +54,7 @@ def test_a_box_drawn_on_the_map_selects_and_the_selection_survives_zoom_and_pan(
     assert selected(page) == number
 
 
-def test_numbers_and_words_colour_the_map_and_what_has_none_is_said(page: Page) -> None:
+def test_numbers_and_words_colour_map_and_what_has_none_is_said(page: Page) -> None:
     legend = page.locator("#legend")
     page.select_option("#colour", "redshift")
     expect(legend).to_contain_text("no value 3")
@@ -130,7 +129,7 @@ def test_marks_are_saved_and_refine_the_query(page: Page, tmp_path: Path) -> Non
     expect(page.locator("#refine")).to_have_text("Refine: 2 ✓ 1 ✗")
 
 
-def test_a_click_in_the_table_selects_on_the_map_and_headings_sort(page: Page) -> None:
+def test_click_in_table_selects_on_the_map_and_headings_sort(page: Page) -> None:
     page.click("[data-scope=all]")
     page.click("#tab-table")
     page.click("th:has-text('ra') button")

@@ -16,11 +16,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from galaxalign.gallery.gallery import open_gallery
-from galaxalign.verbs import embed
+from galaxalign.verbs.embed import embed
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings
-
-from .browser import READY, opened, serving, zoom_and_pan
+from tests.web.browser import READY, opened, serving, zoom_and_pan
 
 pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.usefixtures("calm")]
 
@@ -237,7 +236,7 @@ def test_columns_and_sky_limit_what_is_listed_and_found(page: Page, table: pd.Da
     anew(page)
 
 
-def test_a_selection_is_the_same_on_map_wall_and_table_and_in_the_export(
+def test_selection_is_same_on_map_wall_and_table_and_in_export(
     page: Page, table: pd.DataFrame, shots: Path, tmp_path: Path
 ) -> None:
     box = page.locator("#map").bounding_box()

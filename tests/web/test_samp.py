@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from pyvo.samp import SAMPHubServer, SAMPIntegratedClient
 from starlette.testclient import TestClient
 
-from .browser import opened, serving
+from tests.web.browser import opened, serving
 
 
 @pytest.fixture
@@ -120,8 +120,9 @@ def test_without_a_hub_nothing_can_be_pointed_at(client: TestClient) -> None:
     assert "connect first" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
-def test_the_page_sends_what_was_found_and_shows_what_topcat_highlights(
+def test_page_sends_what_found_and_shows_what_topcat_highlights(
     chromium: str, app: FastAPI, hub: SAMPHubServer
 ) -> None:
     tables: list[dict] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 LEFT_OUT = ("/api/v1/connect/samp", "/api/v1/send/samp", "/api/v1/highlight/samp")
 
 
+@pytest.mark.slow
 def test_no_request_breaks_the_server(app: FastAPI) -> None:
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers={"host": "127.0.0.1"})
     operations = [found.ok() for found in schema.get_all_operations()]

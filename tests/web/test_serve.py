@@ -17,9 +17,8 @@ from galaxalign.errors import InputError
 from galaxalign.gallery.gallery import open_gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import is_loopback
-
-from .browser import opened, serving
-from .conftest import PICTURES
+from tests.web.browser import opened, serving
+from tests.web.conftest import PICTURES
 
 
 def test_explore_serves_beside_the_notebook_and_ends(embeddings: Path) -> None:
@@ -35,6 +34,7 @@ def test_explore_serves_beside_the_notebook_and_ends(embeddings: Path) -> None:
         httpx.get(explorer.address)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_notebook_of_another_port_shows_the_explorer(chromium: str, embeddings: Path) -> None:
     explorer = galaxalign.explore(embeddings, map="pca", height=700)

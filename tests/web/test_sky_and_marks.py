@@ -12,7 +12,7 @@ import pytest
 from mocpy import MOC
 from starlette.testclient import TestClient
 
-from galaxalign.data.catalog import read_catalog
+from galaxalign.data.catalogs import read_catalog
 from galaxalign.gallery.gallery import Gallery, open_gallery
 from galaxalign.web.api import create_app
 from galaxalign.web.settings import Settings

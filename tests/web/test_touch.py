@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from .browser import opened
-from .conftest import PICTURES
+from tests.web.browser import opened
+from tests.web.conftest import PICTURES
 
 pytestmark = pytest.mark.browser
 
