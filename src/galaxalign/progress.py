@@ -1,4 +1,4 @@
-"""A progress bar with a rate and an estimate on standard error; silent in a pipe."""
+"""A progress bar with rate and remaining time on standard error; silent in a pipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["note", "progress"]
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; it is given a function that takes the number of things just done.
+    """Show a bar while the block runs; yield a function that takes the number of things just done.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = Fa
     total : int
         Number of things to do.
     unit : str
-        What the things are.
+        The things in plural.
     quiet : bool
-        Show nothing; so it is where standard error is no terminal.
+        Show nothing, as where standard error is no terminal.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda n: None
@@ -32,10 +32,10 @@ def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = Fa
         MofNCompleteColumn,
         Progress,
         ProgressColumn,
+        Task as RichTask,
         TextColumn,
         TimeRemainingColumn,
     )
-    from rich.progress import Task as RichTask
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -55,6 +55,6 @@ def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = Fa
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """Say one line on standard error."""
+    """Print one line on standard error."""
     if not quiet:
         print(text, file=sys.stderr, flush=True)

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from galaxalign.data.splits import Split
-    from galaxalign.gallery.results import Results
+    from galaxalign.gallery import Results
 
 __all__ = [
-    "Format",
     "print_audit",
     "print_counts",
     "print_metrics",
@@ -28,8 +27,6 @@ __all__ = [
     "print_table",
     "write_results",
 ]
-
-Format = Literal["table", "csv", "json"]
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -76,7 +73,7 @@ def print_table(columns: Mapping[str, Literal["left", "right"]], rows: Sequence[
         print("  ".join(cells).rstrip())
 
 
-def print_results(results: Results, form: Format) -> None:
+def print_results(results: Results, form: str) -> None:
     """Print the answers of a search: rank, id_str, score, and what else is known of them."""
     rows = _shown(results).to_pylist()
     header = list(_shown(results).column_names)
@@ -97,7 +94,7 @@ def print_results(results: Results, form: Format) -> None:
 
 def write_results(results: Results, path: Path) -> None:
     """Write the answers of a search as a table; raises InputError if it cannot be written there."""
-    from galaxalign.data.catalog import write_table
+    from galaxalign.data.tables import write_table
 
     write_table(_shown(results).to_pandas(), path)
 
@@ -136,12 +133,14 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 
 def print_predictions(frame: pd.DataFrame) -> None:
     """Print predictions: all of them as CSV in a pipe, the first ones as a table on a terminal."""
+    from galaxalign.data.images import OK
+
     if not sys.stdout.isatty():
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
         return
     probabilities = frame.filter(regex="^probability_").max(axis=1)
     shown = [
-        (str(identity), str(label), f"{probability:.3f}", status) if status == "ok" else (str(identity), "", "", status)
+        (str(identity), str(label), f"{probability:.3f}", status) if status == OK else (str(identity), "", "", status)
         for identity, label, probability, status in zip(
             frame["id_str"], frame["label"], probabilities, frame["status"], strict=True
         )
@@ -153,11 +152,12 @@ def print_predictions(frame: pd.DataFrame) -> None:
 
 def print_counts(predictions: Path) -> None:
     """Print how many galaxies of a file of predictions are in each class, and how many could not be read."""
-    from galaxalign.data.reader import open_table
+    from galaxalign.data.images import OK
+    from galaxalign.data.tables import open_table
 
     counts: Counter[str] = Counter()
     for piece in open_table(predictions).pieces(["label", "status"], text=("label", "status")):
-        read = piece["status"] == "ok"
+        read = piece["status"] == OK
         counts.update(piece["label"].where(read, "(could not be read)").tolist())
     failed = counts.pop("(could not be read)", 0)
     rows = [(label, str(count)) for label, count in counts.most_common()]

@@ -1,4 +1,4 @@
-"""The command line: each verb is the function of the same name; here text only becomes arguments."""
+"""The command line: each command is the verb of the same name."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ import typer
 from typer.core import TyperGroup
 
 import galaxalign
-from galaxalign.cli import asking, data, surveys, training
+from galaxalign.cli import data_sets, show
+from galaxalign.cli.build import command
 from galaxalign.errors import InputError
 
 __all__ = ["app", "main"]
 
+# In the order of --help.
+_VERBS = (
+    "train", "transfer", "classify", "evaluate", "embed", "fit_votes", "index", "search", "project", "benchmark",
+    "symbols", "simulate", "split", "audit", "serve", "demo",
+)  # fmt: skip
+_DATA_VERBS = ("fetch", "convert", "prepare")
+_RESUMED = ("train", "transfer", "demo", "data", "benchmark", "index")
 
-class _Polite(TyperGroup):
-    """Ends in one sentence where the user can mend it: 1 input at fault, 2 wrong usage, 130 interrupted."""
+
+class _OneSentence(TyperGroup):
+    """Ends with one sentence and a status: 1 invalid input, 2 wrong usage, 130 interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
         except InputError as error:
-            _say(f"Error: {' '.join(str(error).split())}")
+            print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "transfer", "demo", "data", "benchmark", "index")
-            _say(f"\nStopped{'; the same command continues where it was' if resumes else ''}.")
+            resume = "; rerun the same command to resume" if ctx.invoked_subcommand in _RESUMED else ""
+            print(f"\nInterrupted{resume}.", file=sys.stderr)
             raise typer.Exit(130) from None
         except BrokenPipeError:
-            # Who reads has seen enough (`| head`). What is left in the buffer must go somewhere at exit.
+            # The reader closed the pipe (`| head`). What is left in the buffer must go somewhere at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         return result
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 app = typer.Typer(
-    cls=_Polite,
+    cls=_OneSentence,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Teach a vision-language model the morphology of galaxies in your survey, and ask it about each.",
 )
-
-app.add_typer(data.app, name="data")
-
-# In the order in which --help shows them.
-for verb in (
-    training.train, training.transfer, asking.classify, asking.evaluate, asking.embed, training.fit_votes,
-    asking.index, asking.search, asking.project, training.benchmark, surveys.symbols, surveys.simulate,
-    surveys.split, surveys.audit, asking.serve, surveys.demo,
-):  # fmt: skip
-    app.command()(verb)
+_data = typer.Typer(no_args_is_help=True, help="Known data sets, and stores of prepared pictures.")
+_data.command("list")(data_sets.list_)
+app.add_typer(_data, name="data")
+for group, names in ((app, _VERBS), (_data, _DATA_VERBS)):
+    for name in names:
+        group.command(name.replace("_", "-"))(command(name, getattr(show, name)))
 
 
 def _version(wanted: bool) -> None:

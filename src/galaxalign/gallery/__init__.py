@@ -1,1 +1,5 @@
-"""Search in the embeddings of a catalogue: one query language, exact in memory or on disk."""
+"""Embeddings and everything that needs no network: search, filters, indexes, maps."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from galaxalign.data.sky import SAME_OBJECT
+from galaxalign.data.catalogs import SAME_OBJECT
 from galaxalign.gallery.memory import Candidates
 
 __all__ = ["SAME_PICTURE", "collapsed"]

@@ -3,135 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from galaxalign.analysis.search import contributions, moments, similarities
+from galaxalign.data.images import OK
 from galaxalign.errors import InputError
+from galaxalign.gallery.database import (
+    GALAXIES,
+    HEALPIX,
+    SAMPLE,
+    awaited,
+    connect,
+    open_galaxies,
+    read_about,
+    readable_errors,
+)
 from galaxalign.gallery.filters import SqlFilter, in_moc, read_moc, real_positions, unanswered
 from galaxalign.gallery.memory import PIECE, Candidates, MemoryRows, Sieve, unknown_columns
 from galaxalign.gallery.query import Cone
+from galaxalign.gallery.scoring import contributions, moments, similarities
 
 if TYPE_CHECKING:
     from mocpy import MOC
 
-__all__ = [
-    "ABOUT",
-    "EXACT_BELOW",
-    "FORMAT",
-    "GALAXIES",
-    "HEALPIX",
-    "HEALPIX_ORDER",
-    "SAMPLE",
-    "DiskRows",
-    "connect",
-    "is_index",
-    "read_about",
-    "table_names",
-    "told_of",
-]
-
-T = TypeVar("T")
-
-GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"
-"""The tables of an index: all galaxies; a fixed random sample of them; one row of JSON about the whole."""
-
-FORMAT = 1
-EXACT_BELOW = 200_000
-"""Up to so many galaxies are compared one by one."""
-
-HEALPIX, HEALPIX_ORDER = "healpix_29", 29
-"""Column of the nested HEALPix cell of each position: at this order a cell is 0.4 milliarcsec wide."""
+__all__ = ["DiskRows"]
 
 _RANGES = 300  # pieces of the sky in one condition
 _REFETCHED = 2000  # vectors that one part has compared exactly, at most
 _IDS = 500  # ids in one condition
 _LARGE = 2_000_000
-
-
-def connect(path: str | Path) -> Any:
-    """Return the LanceDB database at a path or address.
-
-    Raises
-    ------
-    InputError
-        The library is missing, or the address cannot be reached.
-    """
-    # What it says of every new table is no news to users; set before the first import, which reads it.
-    os.environ.setdefault("LANCEDB_LOG", "error")
-    try:
-        import lancedb
-    except ImportError:
-        raise InputError("an index needs LanceDB; pip install 'galaxalign[explore]'") from None
-    if "://" not in str(path):
-        try:
-            return lancedb.connect(str(path))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputError(f"the folder {path} cannot be used for an index ({reason}); choose another") from error
-    try:
-        database = lancedb.connect(str(path))
-        table_names(database)
-    except (ValueError, RuntimeError, OSError) as error:
-        told = re.search("<Message>(.*?)</Message>", str(error))
-        reason = told[1] if told else " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} cannot be reached ({reason}); check the address, the credentials and the region"
-        ) from error
-    return database
-
-
-def table_names(database: Any) -> list[str]:
-    """Return the tables that are there."""
-    return list(database.list_tables().tables)
-
-
-@contextmanager
-def told_of(path: str | Path) -> Iterator[None]:
-    """Say in one sentence that an index is damaged, or its disk full; LanceDB tells it by where in its code it was."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (RuntimeError, OSError, ValueError) as error:
-        reason = " ".join(re.sub(r", /\S*$", "", str(error)).split())[:200]
-        raise InputError(
-            f"the index {path} cannot be read or written ({reason}); it may have been made anew since it was opened: "
-            "open it again; if its files are damaged, remove it and make it again with galaxalign index"
-        ) from error
-
-
-def is_index(path: str | Path) -> bool:
-    """Tell whether a path is that of a folder that holds an index, or an address of an object store."""
-    return "://" in str(path) or (Path(path) / f"{ABOUT}.lance").is_dir()
-
-
-def read_about(database: Any, path: str | Path) -> dict[str, Any]:
-    """Return what an index says of itself.
-
-    Raises
-    ------
-    InputError
-        It is none, or of another format.
-    """
-    if ABOUT not in table_names(database):
-        raise InputError(f"there is no index at {path}; make one with galaxalign index EMBEDDINGS --out {path}")
-    about: dict[str, Any] = json.loads(database.open_table(ABOUT).to_arrow().column("json")[0].as_py())
-    if about.get("format") != FORMAT:
-        raise InputError(f"{path} has index format {about.get('format')}, this version reads {FORMAT}; index again")
-    return about
 
 
 class DiskRows:
@@ -159,7 +66,7 @@ class DiskRows:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._database = connect(path)
-        with told_of(path):
+        with readable_errors(path):
             about = read_about(self._database, path)
             if about["building"]:
                 raise InputError(f"the index {path} is not finished; run the same galaxalign index again")
@@ -167,11 +74,11 @@ class DiskRows:
             self._galaxies = self._database.open_table(GALAXIES)
             self._samples = self._database.open_table(SAMPLE)
             # LanceDB's blocking interface asks the table for its schema three times in every search.
-            self._searched = _awaited(_opened(path, self._galaxies.version))
+            self._searched = awaited(open_galaxies(path, self._galaxies.version))
         self.metadata: dict[str, Any] = about["metadata"]
         self._count = int(about["rows"])
         # How many times the answers are compared exactly. Among more galaxies neighbours are closer to each other than
-        # the codes of the vector index tell; see "How fast" in docs/search.md.
+        # the codes of the vector index tell; see "How fast" in docs/howto/search.md.
         self.refine = 10 if self._count <= _LARGE else 20
         self._sample: MemoryRows | None = None
         schema = self._galaxies.schema
@@ -185,7 +92,7 @@ class DiskRows:
 
     def in_memory(self) -> MemoryRows:
         """Return all rows in memory."""
-        with told_of(self._path):
+        with readable_errors(self._path):
             table = self._galaxies.to_arrow()
         return MemoryRows(table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata)
 
@@ -224,7 +131,7 @@ class DiskRows:
         """Return unit vectors (len(ids), D), float32; InputError as `MemoryRows.vectors`."""
         found = self._of_ids(ids, ["id_str", "status", "embedding"])
         for identity, reason in zip(ids, found.column("status").to_pylist(), strict=True):
-            if reason != "ok":
+            if reason != OK:
                 raise InputError(f"galaxy {identity} has no embedding ({reason}); search with another galaxy")
         return _matrix(found.column("embedding"))
 
@@ -298,7 +205,7 @@ class DiskRows:
         async def all_of_them() -> list[pa.Table]:
             return await asyncio.gather(*map(near, directions))
 
-        return _awaited(all_of_them())
+        return awaited(all_of_them())
 
     def _probes_for(self, count: int, passing: int) -> int:
         """Return how many cells are looked into for so many galaxies of those that pass a filter.
@@ -311,7 +218,7 @@ class DiskRows:
     def sampled(self, n: int) -> MemoryRows:
         """Return at most n galaxies of the random sample that the index keeps."""
         if self._sample is None:
-            with told_of(self._path):
+            with readable_errors(self._path):
                 table = self._samples.to_arrow()
             self._sample = MemoryRows(
                 table.drop_columns(_hidden(table)), _matrix(table.column("embedding")), self.metadata
@@ -370,7 +277,7 @@ class DiskRows:
 
     def _asked(self, ask: Callable[[], Any], where: str | None) -> Any:
         """Return an answer of the database; InputError for a condition that cannot be answered, or a damaged file."""
-        with told_of(self._path):
+        with readable_errors(self._path):
             try:
                 return ask()
             except (ValueError, RuntimeError) as error:
@@ -386,38 +293,12 @@ class DiskRows:
         return list(columns)
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop in a thread of its own: a notebook or a server has one that is busy."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="galaxalign-index", daemon=True).start()
-    return loop
-
-
-if hasattr(os, "register_at_fork"):
-    # Threads do not survive it.
-    os.register_at_fork(after_in_child=_loop.cache_clear)
-
-
-def _awaited(what: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(what, _loop()).result()
-
-
-async def _opened(path: str | Path, version: int) -> Any:
-    """Return the galaxies as they are in one version: others may be added in the meantime."""
-    import lancedb
-
-    table = await (await lancedb.connect_async(str(path))).open_table(GALAXIES)
-    await table.checkout(version)
-    return table
-
-
 def _directions(
     parts: NDArray[np.float32], weights: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Return the vectors (M, D) to which the best galaxies of a query are near.
 
-    The score of `analysis.search.contributions` is never above the sum of the standardised similarities in which what
+    The score of `scoring.contributions` is never above the sum of the standardised similarities in which what
     is not wanted counts by any share from 0 to 1; where it is above average it is that with share 1, elsewhere with 0.
     """
     if len(parts) == 1:

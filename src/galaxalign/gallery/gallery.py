@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from galaxalign.analysis.search import contributions
-from galaxalign.data.images import prepare
-from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.images import Preprocessing, prepare
 from galaxalign.errors import InputError
 from galaxalign.gallery.collapse import collapsed
-from galaxalign.gallery.disk import EXACT_BELOW, DiskRows, is_index
+from galaxalign.gallery.database import EXACT_BELOW, is_index
+from galaxalign.gallery.disk import DiskRows
+from galaxalign.gallery.encode_query import PartEncoder
 from galaxalign.gallery.memory import Candidates, MemoryRows, Sieve
-from galaxalign.gallery.parts import PartEncoder
 from galaxalign.gallery.precision import chance_of_being_right
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Result, Results
+from galaxalign.gallery.scoring import contributions
 
 __all__ = ["Gallery", "open_gallery"]
 

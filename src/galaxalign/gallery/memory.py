@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from galaxalign.analysis.embeddings import Embeddings
-from galaxalign.analysis.search import best, combine_scores, moments, similarities
+from galaxalign.data.images import OK
 from galaxalign.errors import InputError
+from galaxalign.gallery.embeddings import Embeddings
 from galaxalign.gallery.filters import SqlFilter, in_cone, in_moc, read_moc, real_positions
 from galaxalign.gallery.query import Cone
+from galaxalign.gallery.scoring import best, combine_scores, moments, similarities
 
 __all__ = ["PIECE", "Candidates", "MemoryRows", "Sieve", "unknown_columns"]
 
@@ -95,7 +96,7 @@ class MemoryRows:
     def __init__(self, table: pa.Table, vectors: NDArray[np.float32], metadata: dict[str, Any]) -> None:
         self._table, self._vectors, self.metadata = table, vectors, metadata
         self._row = {identity: row for row, identity in enumerate(table.column("id_str").to_pylist())}
-        self._ok = np.flatnonzero(np.asarray(pc.equal(table.column("status"), "ok")))
+        self._ok = np.flatnonzero(np.asarray(pc.equal(table.column("status"), OK)))
         self._sql = SqlFilter(table)
 
     @classmethod
@@ -153,7 +154,7 @@ class MemoryRows:
         places = [self._place(identity) for identity in ids]
         status = self._table.column("status")
         for identity, place in zip(ids, places, strict=True):
-            if (reason := status[place].as_py()) != "ok":
+            if (reason := status[place].as_py()) != OK:
                 raise InputError(f"galaxy {identity} has no embedding ({reason}); search with another galaxy")
         return self._vectors[places]
 

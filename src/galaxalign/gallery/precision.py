@@ -1,7 +1,7 @@
 """How many of the first answers are right, estimated from the galaxies of the gallery that have a label.
 
 A score alone does not tell. Fitted on some classes, the chance of being right at a standardised score said nothing of
-classes that were left out (EFIGI and Galaxy Zoo 1: no better than the mean, see docs/search.md). So the curve is
+classes that were left out (EFIGI and Galaxy Zoo 1: no better than the mean, see docs/howto/search.md). So the curve is
 fitted for each query anew, on what it scores labelled galaxies that are called what is looked for.
 """
 

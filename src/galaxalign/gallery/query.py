@@ -127,7 +127,7 @@ def read_query(source: str | Path | dict[str, Any]) -> Query:
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); give a JSON file with a query") from None
         except ValueError as error:
-            raise InputError(f"{source} is no JSON ({error}); see docs/search.md for what a query looks like") from None
+            raise InputError(f"{source} is no JSON ({error}); docs/howto/search.md shows a query") from None
         source = found
     try:
         return Query.model_validate(source)

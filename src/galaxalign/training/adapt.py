@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.vision import VisionEncoder
 from galaxalign.errors import InputError
+from galaxalign.models import ClipEncoder, VisionEncoder
 
 __all__ = ["add_adapters", "interpolate", "merge_adapters", "tower_weights"]
 

@@ -11,38 +11,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galaxalign.analysis.classifiers import ClassifierChoice, compare_classifiers, zero_shot
-from galaxalign.analysis.encode import encode_array, prompt_prototypes, symbol_prototypes
-from galaxalign.encoders.base import to_tensor
-from galaxalign.encoders.clip import ClipEncoder
-from galaxalign.encoders.vision import VisionEncoder
-from galaxalign.taxonomy import Taxonomy
+from galaxalign.inference import encode_array, prompt_prototypes, symbol_prototypes
+from galaxalign.models import (
+    ClassifierChoice,
+    ClassVectors,
+    ClipEncoder,
+    VisionEncoder,
+    compare_classifiers,
+    to_tensor,
+    zero_shot,
+)
+from galaxalign.morphology import Taxonomy
+from galaxalign.training.batch import TrainingData
+from galaxalign.training.recipe import Recipe
 from galaxalign.training.sources import framed
-from galaxalign.training.step import TrainingData
 
-__all__ = ["Chooser", "by_words", "drawn_symbols"]
+__all__ = ["Chooser", "by_words", "symbol_vectors"]
 
 _BATCH = 64
+_MOST_VARIANTS = 16
 
 
 def by_words(encoder: ClipEncoder | VisionEncoder, scheme: Taxonomy) -> ClassifierChoice:
     """Return the classifier by words alone, which needs no labelled galaxy."""
-    return zero_shot(scheme.class_names, prompt_prototypes(encoder, scheme), logit_scale=_scale(encoder))
+    return zero_shot(scheme.class_names, prompt_prototypes(encoder, scheme), logit_scale=encoder.logit_scale)
 
 
-def _scale(encoder: ClipEncoder | VisionEncoder) -> float:
-    """Return what the model multiplies cosines with words by."""
-    if isinstance(encoder, VisionEncoder):
-        return 1.0
-    learnt: Any = encoder.model.logit_scale
-    return float(learnt.detach().exp())
-
-
-def drawn_symbols(encoder: ClipEncoder | VisionEncoder, scheme: Taxonomy, drawings: Path | None) -> np.ndarray | None:
-    """Return one unit vector per class (K, D) of its symbols; None where the encoder has no symbol tower."""
-    if getattr(encoder, "symbol", None) is None:
-        return None
-    return symbol_prototypes(encoder, scheme, drawings=drawings)
+def symbol_vectors(
+    encoder: ClipEncoder | VisionEncoder, scheme: Taxonomy, plan: Recipe | None = None, drawings: Path | None = None
+) -> np.ndarray:
+    """Return one unit vector per class (K, D) of its symbols: the mean over the recipe's drawings, at most 16."""
+    variants = _MOST_VARIANTS if plan is None else min(_MOST_VARIANTS, plan.symbol_variants)
+    return symbol_prototypes(encoder, scheme, variants=variants, drawings=drawings)
 
 
 @dataclass
@@ -55,47 +55,44 @@ class Chooser:
     data : TrainingData
         The galaxies to learn from and to choose on.
     scheme : Taxonomy
-    drawings : Path, optional
-        Folder with a drawing of each class in place of ours.
     """
 
     encoder: ClipEncoder | VisionEncoder
     data: TrainingData
     scheme: Taxonomy
-    drawings: Path | None
 
     def __post_init__(self) -> None:
         self._framed = framed(self.data, self.encoder.preprocessing.size)
 
-    def symbols(self) -> np.ndarray | None:
-        """Return one unit vector per class (K, D) of its symbols, where there is a tower for them."""
-        return drawn_symbols(self.encoder, self.scheme, self.drawings)
-
-    def choose(self, head: Tensor | None, *, quick: bool = False, **options: Any) -> ClassifierChoice:
+    def choose(
+        self, head: Tensor | None = None, *, symbols: np.ndarray | None = None, quick: bool = False, **options: Any
+    ) -> ClassifierChoice:
         """Return the choice; `quick` looks at each galaxy once, not in eight views."""
-        name, found = self.compare(head, quick=quick, **options)
-        return found[name]
+        name, choices = self.compare(head, symbols=symbols, quick=quick, **options)
+        return choices[name]
 
     def compare(
-        self, head: Tensor | None, *, quick: bool = False, **options: Any
+        self, head: Tensor | None = None, *, symbols: np.ndarray | None = None, quick: bool = False, **options: Any
     ) -> tuple[str, dict[str, ClassifierChoice]]:
         """Return the name of the choice, and the best of each candidate."""
-        words = isinstance(self.encoder, ClipEncoder)
         encode: Callable[[Any], np.ndarray] = self._one_view if quick else self._all_views
+        classes = ClassVectors(
+            self.scheme.class_names,
+            prompts=prompt_prototypes(self.encoder, self.scheme) if self.encoder.has_words else None,
+            symbols=symbols,
+            logit_scale=self.encoder.logit_scale,
+            head=self._for_unit_vectors(head),
+        )
         return compare_classifiers(
             (encode(self._framed), self.data.labels),
             (encode(self.data.validation_images), self.data.validation_labels),
-            class_names=self.scheme.class_names,
-            prompts=prompt_prototypes(self.encoder, self.scheme) if words else None,
-            symbols=self.symbols(),
-            logit_scale=_scale(self.encoder),
-            head=self._for_unit_vectors(head),
+            classes,
             **options,
         )
 
     def probe(self) -> Tensor:
         """Return the linear head (K, D + 1), for vectors before normalisation, that is best on the frozen tower."""
-        choice = self.choose(None, quick=True, candidates=("linear",), prior_strengths=(0.0,))
+        choice = self.choose(quick=True, candidates=("linear",), prior_strengths=(0.0,))
         weights, bias = choice.weights / self._length(), choice.bias
         return torch.from_numpy(np.column_stack([weights, bias])).float() / choice.temperature
 

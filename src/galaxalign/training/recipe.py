@@ -11,15 +11,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from galaxalign.data.augment import Augmentation
+from galaxalign.data.images import Augmentation
 from galaxalign.errors import InputError
 from galaxalign.training.losses import Targets
 
-__all__ = ["Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
+__all__ = ["HEADS", "Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
 
 Pair = Literal[
     "image-text", "image-caption", "image-symbol", "symbol-text", "image-image", "image-label", "image-votes"
 ]
+
+
+HEADS = ("image-label", "image-votes")
+"""Pairs with a linear head, which compare nothing with anything."""
 
 
 class Stage(BaseModel):
@@ -145,10 +149,14 @@ class Recipe(BaseModel):
     augmentation: Augmentation = Field(default_factory=Augmentation.model_validate({}).model_copy)
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
 
+    def uses(self, kind: str) -> bool:
+        """Tell whether a stage needs this kind of input, see `Stage.uses`."""
+        return any(stage.uses(kind) for stage in self.stages)
+
     @property
     def needs_words(self) -> bool:
         """Tell whether a stage needs a text tower; symbols are compared with words."""
-        return any(stage.uses(kind) for stage in self.stages for kind in ("text", "caption", "symbol"))
+        return any(map(self.uses, ("text", "caption", "symbol")))
 
     @property
     def epochs(self) -> int:

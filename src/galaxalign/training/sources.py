@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,30 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from galaxalign.captions import attribute_caption, class_prompts, describe
-from galaxalign.data.catalog import Catalog
-from galaxalign.data.pictures import load_pictures
-from galaxalign.data.preprocessing import Preprocessing
-from galaxalign.data.store import Pictures
+from galaxalign.data.catalogs import Catalog, Pictures, load_pictures, read_catalog
+from galaxalign.data.images import OK, Preprocessing, is_read
 from galaxalign.errors import InputError
-from galaxalign.progress import progress
-from galaxalign.symbols import morphology_bank, symbol_bank
-from galaxalign.taxonomy import Taxonomy
+from galaxalign.morphology import (
+    Taxonomy,
+    Votes,
+    attribute_caption,
+    class_prompts,
+    describe,
+    has_votes,
+    load_taxonomy,
+    morphology_bank,
+    read_votes,
+    symbol_bank,
+    vote_caption,
+    vote_labels,
+    vote_morphology,
+)
+from galaxalign.progress import note, progress
+from galaxalign.training.batch import TrainingData, VoteCounts
+from galaxalign.training.prompt_sampling import Captioner
 from galaxalign.training.recipe import Recipe
-from galaxalign.training.step import TrainingData, VoteCounts
-from galaxalign.training.words import Captioner
-from galaxalign.vote_captions import vote_caption, vote_morphology
-from galaxalign.votes import Votes, has_votes, read_votes, vote_labels
 
-__all__ = ["Source", "catalog_labels", "framed", "open_source", "prepare_source"]
+__all__ = ["Source", "catalog_labels", "framed", "open_source", "open_sources", "prepare_source", "unlabelled_source"]
 
 _KIND_VARIANTS = 8  # drawings of each galaxy's own Morphology, of which there are many more than classes
 _MOST_DETAIL = 2.0  # canvases are at most so much wider than the frame: four times the memory
@@ -133,6 +142,62 @@ def open_source(
     return Source(catalog, taxonomy, catalog_labels(catalog, taxonomy, votes), votes, weight, view)
 
 
+def unlabelled_source(catalog: Catalog, taxonomy: Taxonomy) -> Source:
+    """Return a catalogue whose labels are not needed: every row counts."""
+    return Source(catalog, taxonomy, np.zeros(len(catalog), np.int64))
+
+
+def open_sources(
+    catalog: str | Path | Sequence[str | Path],
+    taxonomy: str | Path | Sequence[str | Path],
+    weight: float | Sequence[float],
+    view: str | Sequence[str],
+    columns: Mapping[str, str] | None,
+    quiet: bool,
+) -> list[Source]:
+    """Return catalogues with the taxonomy, weight and view of each; one value counts for all.
+
+    Raises
+    ------
+    InputError
+        The numbers of values do not fit, or a catalogue cannot be used.
+    """
+    catalogs = [catalog] if isinstance(catalog, str | Path) else list(catalog)
+    schemes = [taxonomy] if isinstance(taxonomy, str | Path) else list(taxonomy)
+    weights = [weight] if isinstance(weight, int | float) else list(weight)
+    views = [view] if isinstance(view, str) else list(view)
+    if not catalogs:
+        raise InputError("no catalogue is given")
+    for what, given in (("taxonomies", schemes), ("weights", weights), ("views", views)):
+        if len(given) not in (0, 1, len(catalogs)) or (what == "taxonomies" and not given):
+            raise InputError(f"{len(catalogs)} catalogues have {len(given)} {what}; give one for all, or one for each")
+    schemes = schemes * len(catalogs) if len(schemes) == 1 else schemes
+    weights = weights * len(catalogs) if len(weights) == 1 else weights or [1.0] * len(catalogs)
+    views = views * len(catalogs) if len(views) == 1 else views or [""] * len(catalogs)
+    sources = []
+    for path, scheme, how_often, shown in zip(catalogs, schemes, weights, views, strict=True):
+        table = read_catalog(path, columns=columns, quiet=quiet)
+        source = open_source(table, load_taxonomy(scheme), weight=how_often, view=_view(shown))
+        if source.votes is not None:
+            note(f"{source.name}: the votes are read from the columns of {source.votes.kind}", quiet=quiet)
+        sources.append(source)
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise InputError(f"two catalogues are called {max(names, key=names.count)}; rename the folder of one")
+    return sources
+
+
+def _view(text: str) -> tuple[float, float] | None:
+    """Return the shares in "0.4-1"; None for ""."""
+    if not text:
+        return None
+    try:
+        small, _, large = text.partition("-")
+        return float(small), float(large or small)
+    except ValueError as error:
+        raise InputError(f"the view {text!r} is not understood; write two shares of the picture, as 0.4-1") from error
+
+
 def prepare_source(
     source: Source, preprocessing: Preprocessing, plan: Recipe, drawings: Path | None, seed: int, *, quiet: bool
 ) -> tuple[TrainingData, list[tuple[str, str]]]:
@@ -164,8 +229,8 @@ def prepare_source(
         for part, frame in (("train", canvas), ("validation", preprocessing)):
             rows = source.rows[part]
             pixels, statuses = load_pictures(source.catalog.select(rows), frame, progress=done)
-            good = np.array([status == "ok" for status in statuses])
-            skipped += [(ids[row], s) for row, s in zip(rows, statuses, strict=True) if s != "ok"]
+            good = is_read(statuses)
+            skipped += [(ids[row], s) for row, s in zip(rows, statuses, strict=True) if s != OK]
             if not good.any():
                 raise InputError(f"none of the {len(good)} {part} images could be read; the first: {statuses[0]}")
             images[part] = pixels if good.all() else pixels.take(good)

@@ -6,42 +6,21 @@ import contextlib
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile
-from fastapi import Query as Asked
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 import galaxalign
 from galaxalign.errors import InputError
-from galaxalign.gallery.gallery import Gallery
-from galaxalign.gallery.query import Query
+from galaxalign.gallery import Gallery
 from galaxalign.web.explorer import Explorer
-from galaxalign.web.exports import MEDIA_TYPES, SUFFIXES, ExportFormat
 from galaxalign.web.guard import Guard
-from galaxalign.web.schemas import (
-    About,
-    Galaxy,
-    Health,
-    HighlightRequest,
-    LabelRequest,
-    Labels,
-    MarksRequest,
-    Page,
-    Problem,
-    Reading,
-    Refinement,
-    RowRequest,
-    SampState,
-    SearchAnswer,
-    SkyPart,
-    Symbol,
-    TableRequest,
-)
+from galaxalign.web.resources import about, galaxies, labels, map, samp, search, table
+from galaxalign.web.schemas import Problem
 from galaxalign.web.settings import Settings
-from galaxalign.web.uploads import sky_part
 
 __all__ = ["create_app"]
 
@@ -53,7 +32,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "not of the described form"},
     429: {"model": Problem, "description": "too often"},
 }
-_BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
+_RESOURCES = (about, search, galaxies, map, table, labels, samp)
 
 
 def create_app(
@@ -85,7 +64,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        explorer.close()
+        explorer.samp.close()
 
     app = FastAPI(
         title="GalaxAlign",
@@ -97,7 +76,7 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
     )
     app.state.explorer = explorer
-    app.include_router(_routes(explorer), prefix="/api/v1")
+    app.include_router(_resources(), prefix="/api/v1")
     app.add_exception_handler(InputError, _at_fault)
     app.add_exception_handler(RequestValidationError, _not_valid)
     _add_page(app)
@@ -105,139 +84,11 @@ def create_app(
     return app
 
 
-def _routes(explorer: Explorer) -> APIRouter:
+def _resources() -> APIRouter:
     """Return what is under /api/v1."""
     api = APIRouter(responses=_REFUSED)
-
-    @api.get("/health", tags=["about"])
-    def health() -> Health:
-        """Tell that the server is there, and what it serves."""
-        return explorer.health()
-
-    @api.get("/about", tags=["about"])
-    def about() -> About:
-        """Return what the page needs to know first."""
-        return explorer.about()
-
-    @api.post("/search", tags=["search"])
-    def search(query: Query) -> SearchAnswer:
-        """Find galaxies by words, pictures, drawings, symbols and known galaxies.
-
-        Pictures and drawings are data URLs (data:image/png;base64,...), drawings also SVG text; a path is refused.
-        """
-        return explorer.search(query)
-
-    @api.post("/refine", tags=["search"])
-    def refine(refinement: Refinement) -> SearchAnswer:
-        """Search again, nearer to the galaxies marked right and farther from those marked wrong."""
-        return explorer.refine(refinement)
-
-    @api.post("/classify", tags=["search"])
-    def classify(file: Annotated[UploadFile, File(description="PNG, JPEG, WebP or TIFF")]) -> Reading:
-        """Classify an uploaded picture."""
-        return explorer.classify(file.file.read())
-
-    @api.get("/symbols", tags=["search"])
-    def symbols() -> list[Symbol]:
-        """Return the symbols of the model's classes."""
-        return explorer.symbols()
-
-    @api.get("/galaxies/{id_str:path}", tags=["galaxies"])
-    def galaxy(id_str: str, neighbours: Annotated[int, Asked(ge=0, le=100)] = 12) -> Galaxy:
-        """Return all that is known of one galaxy."""
-        return explorer.galaxy(id_str, neighbours)
-
-    @api.get(
-        "/cutout/{id_str:path}",
-        tags=["galaxies"],
-        response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}},
-    )
-    def cutout(
-        id_str: str,
-        size: Annotated[int, Asked(ge=16, le=1024)] = 160,
-        view: Literal["model", "whole"] = "model",
-    ) -> Response:
-        """Return the image of one galaxy as JPEG; as the model sees it, or whole."""
-        explorer.require(id_str)
-        try:
-            jpeg = explorer.cutouts.get(id_str, size, view)
-        except InputError as error:
-            return JSONResponse({"detail": str(error)}, 404)
-        return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
-
-    @api.get("/map", tags=["map"], response_class=Response, responses=_BINARY)
-    def points() -> Response:
-        """Return x of all galaxies and then y of all: float32, little-endian, NaN where there is none."""
-        if explorer.layout.state != "ready":
-            return JSONResponse({"detail": explorer.layout.problem or "the map is still being calculated"}, 404)
-        return Response(explorer.layout.points(), media_type="application/octet-stream")
-
-    @api.get("/map/columns/{name}", tags=["map"], response_class=Response, responses=_BINARY)
-    def column(name: str) -> Response:
-        """Return a column for colours: the length of a JSON header (uint32), the header, one value per galaxy."""
-        return Response(explorer.column(name), media_type="application/octet-stream")
-
-    @api.post("/table", tags=["table"])
-    def table(request: TableRequest) -> Page:
-        """Return a page of the table."""
-        return explorer.page(request)
-
-    @api.post("/ids", tags=["table"])
-    def ids(request: RowRequest) -> list[str]:
-        """Return the ids of some rows."""
-        found: list[str] = explorer.layout.at(request.rows).to_pylist()
-        return found
-
-    @api.post("/export", tags=["table"], response_class=Response)
-    def export(request: RowRequest, form: Annotated[ExportFormat, Asked(alias="format")] = "csv") -> Response:
-        """Return some galaxies as a table file."""
-        name = f"galaxies-{len(request.rows)}{SUFFIXES[form]}"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(explorer.export(request.rows, form), media_type=MEDIA_TYPES[form], headers=headers)
-
-    @api.post("/export/marks", tags=["table"], response_class=Response)
-    def export_marks(request: MarksRequest) -> Response:
-        """Return marked galaxies as a catalogue of labels (CSV), or as a manifest for Zooniverse's Panoptes."""
-        name = "manifest.csv" if request.manifest else "marks.csv"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(explorer.export_marks(request), media_type=MEDIA_TYPES["csv"], headers=headers)
-
-    @api.post("/moc", tags=["search"])
-    def moc(file: Annotated[UploadFile, File(description="FITS, JSON or text")]) -> SkyPart:
-        """Read a MOC file, for the `moc` of a query."""
-        return sky_part(file.file.read())
-
-    @api.get("/labels", tags=["labels"])
-    def labels() -> Labels:
-        """Return the labels given so far."""
-        return explorer.labels()
-
-    @api.post("/labels", tags=["labels"])
-    def label(request: LabelRequest) -> Labels:
-        """Label galaxies; it is in the file when this answers."""
-        return explorer.label(request)
-
-    @api.get("/samp", tags=["samp"])
-    def samp() -> SampState:
-        """Tell whether we are in a SAMP hub, and which row was highlighted elsewhere."""
-        return explorer.samp_state()
-
-    @api.post("/connect/samp", tags=["samp"])
-    def connect() -> SampState:
-        """Join the SAMP hub of this machine."""
-        return explorer.samp_connect()
-
-    @api.post("/send/samp", tags=["samp"])
-    def send(request: RowRequest) -> SampState:
-        """Send some galaxies as a table to TOPCAT, Aladin and whatever else takes one."""
-        return explorer.samp_send(request.rows)
-
-    @api.post("/highlight/samp", tags=["samp"])
-    def highlight(request: HighlightRequest) -> SampState:
-        """Highlight a galaxy in the table that was sent, and point at it on the sky."""
-        return explorer.samp_highlight(request.id_str)
-
+    for resource in _RESOURCES:
+        api.include_router(resource.router)
     return api
 
 

@@ -11,11 +11,9 @@ from typing import Literal
 
 from PIL import Image
 
-from galaxalign.data.images import prepare
-from galaxalign.data.locations import located
-from galaxalign.data.preprocessing import Preprocessing
+from galaxalign.data.images import Preprocessing, located, prepare
 from galaxalign.errors import InputError
-from galaxalign.gallery.gallery import Gallery
+from galaxalign.gallery import Gallery
 
 __all__ = ["Cutouts"]
 

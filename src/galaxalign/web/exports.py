@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
-from galaxalign.data.arrow import to_frame
-from galaxalign.data.tables import read_table, write_table
-from galaxalign.gallery.feedback import export_marks
-from galaxalign.gallery.gallery import Gallery
+from galaxalign.data.tables import read_table, to_frame, write_table
+from galaxalign.gallery import Gallery, export_marks
+from galaxalign.web.schemas import MarksRequest
 
-__all__ = ["MEDIA_TYPES", "ExportFormat", "marks_bytes", "table_bytes"]
+__all__ = ["MEDIA_TYPES", "SUFFIXES", "ExportFormat", "marks_bytes", "table_bytes"]
 
 ExportFormat = Literal["csv", "parquet", "fits", "votable"]
 
@@ -41,31 +39,27 @@ def table_bytes(table: pa.Table, form: ExportFormat) -> bytes:
         return path.read_bytes()
 
 
-def marks_bytes(
-    gallery: Gallery,
-    good: Sequence[str],
-    bad: Sequence[str],
-    *,
-    label: str,
-    other: str,
-    manifest: bool,
-    folders: bool,
-) -> bytes:
-    """Return marked galaxies as the bytes of a CSV file; see `galaxalign.gallery.feedback.export_marks`.
+def marks_bytes(gallery: Gallery, marks: MarksRequest, *, folders: bool) -> bytes:
+    """Return marked galaxies as the bytes of a CSV file; see `galaxalign.gallery.export_marks`.
 
     Parameters
     ----------
     gallery : Gallery
-    good, bad : sequence of str
-        Ids.
-    label, other : str
-    manifest : bool
+    marks : MarksRequest
     folders : bool
-        Whether `file_loc` of a catalogue of labels says where the images lie, or only their names.
+        Whether ``file_loc`` in a catalogue of labels holds paths, or only file names.
     """
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
-        path = export_marks(gallery, good, bad, Path(folder) / "m.csv", label=label, other=other, manifest=manifest)
-        if not folders and not manifest:
+        path = export_marks(
+            gallery,
+            marks.good,
+            marks.bad,
+            Path(folder) / "m.csv",
+            label=marks.label.strip(),
+            other=marks.other.strip(),
+            manifest=marks.manifest,
+        )
+        if not folders and not marks.manifest:
             table = read_table(path, text_columns=("id_str", "label"))
             if "file_loc" in table:
                 table["file_loc"] = [Path(str(place)).name for place in table["file_loc"]]

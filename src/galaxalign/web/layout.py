@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.decomposition import PCA
 
-from galaxalign.analysis.projection import METHODS, project
 from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
-from galaxalign.gallery.gallery import Gallery
+from galaxalign.gallery import METHODS, Gallery, project
 
 __all__ = ["Layout", "column_bytes"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxalign.gallery.query import Cone, Query
+from galaxalign.gallery import Cone, Query
 
 __all__ = [
     "About",

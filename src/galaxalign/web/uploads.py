@@ -16,8 +16,7 @@ from xml.etree import ElementTree
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from galaxalign.errors import InputError
-from galaxalign.gallery.filters import read_moc
-from galaxalign.gallery.parts import from_data_url
+from galaxalign.gallery import from_data_url, read_moc
 from galaxalign.web.schemas import SkyPart
 
 __all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "picture_bytes", "sky_part"]

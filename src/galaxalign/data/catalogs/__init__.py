@@ -1,0 +1,5 @@
+"""Catalogues of galaxies: ids, labels, positions and where the pictures are."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

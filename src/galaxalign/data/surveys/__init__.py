@@ -1,0 +1,5 @@
+"""Published data sets: where their files are and how they become catalogues."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

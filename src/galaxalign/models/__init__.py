@@ -1,0 +1,5 @@
+"""Networks behind one seam, `Encoder`, and the model folder with its classifiers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

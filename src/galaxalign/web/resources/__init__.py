@@ -1,0 +1,1 @@
+"""The resources of the REST API under /api/v1, a router each."""
