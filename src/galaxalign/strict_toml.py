@@ -61,7 +61,7 @@ class TomlTable:
 
     def text(self, key: str, default: Any = _REQUIRED) -> str:
         """Return a text."""
-        return self.get(key, str, default)
+        return str(self.get(key, str, default))
 
     def texts(self, key: str, default: Any = _REQUIRED) -> tuple[str, ...]:
         """Return a list of texts as a tuple."""

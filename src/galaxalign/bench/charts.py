@@ -221,7 +221,7 @@ def _styles(count: int) -> list[dict[str, Any]]:
 def _gaps(figures: Sequence[Measured]) -> np.ndarray:
     """Return the distances (2, N) of the ends of the intervals from the means."""
     ends = np.array([[f.mean - (f.low or 0.0), (f.high or 0.0) - f.mean] for f in figures])
-    return np.clip(ends.T, 0, None)
+    return np.asarray(np.clip(ends.T, 0, None))
 
 
 def _line(panel: Axes, x: Sequence[float], figures: Sequence[Measured], label: str, style: dict[str, Any]) -> None:

@@ -67,11 +67,11 @@ def from_sums(metric: str, sums: np.ndarray, classes: int) -> np.ndarray:
     support, given, hits = counts(sums, classes)
     total = sums[..., 3 * classes]
     if metric == "accuracy":
-        return hits.sum(axis=-1) / total
+        return np.asarray(hits.sum(axis=-1) / total)
     if metric == "brier":
-        return sums[..., 3 * classes + 1] / total
+        return np.asarray(sums[..., 3 * classes + 1] / total)
     if metric == "ece":
-        return np.abs(sums[..., 3 * classes + 2 :]).sum(axis=-1) / total
+        return np.asarray(np.abs(sums[..., 3 * classes + 2 :]).sum(axis=-1) / total)
     _, recall, f1 = rates(support, given, hits)
     if metric == "balanced_accuracy":
         values = recall
@@ -80,7 +80,7 @@ def from_sums(metric: str, sums: np.ndarray, classes: int) -> np.ndarray:
     else:
         raise ValueError(f"unknown metric {metric!r}; known are {', '.join(SCALARS)}")
     present = support > 0
-    return (values * present).sum(axis=-1) / present.sum(axis=-1)
+    return np.asarray((values * present).sum(axis=-1) / present.sum(axis=-1))
 
 
 def mean_columns(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def plate() -> Iterator[None]:
     """Draw on a dark ground inside the block, whatever function of matplotlib does the drawing."""
     import matplotlib
 
-    settings = {
+    settings: dict[Any, str] = {
         "figure.facecolor": _GROUND,
         "axes.facecolor": _GROUND,
         "axes.edgecolor": _FAINT,

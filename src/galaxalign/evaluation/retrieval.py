@@ -188,7 +188,7 @@ def precision_at_k(
     if not found:
         return np.zeros(0)
     wanted = np.asarray(query_labels)[:, None]
-    return (np.asarray(labels)[np.concatenate(found)] == wanted).mean(axis=1)
+    return np.asarray((np.asarray(labels)[np.concatenate(found)] == wanted).mean(axis=1))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -255,4 +255,4 @@ def _average_precision(block: np.ndarray, same: np.ndarray) -> np.ndarray:
 def _average_precision_of_list(relevant: np.ndarray) -> np.ndarray:
     """Return the precision averaged over the relevant entries of each ranked list (B, k); 0 where none."""
     precision = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
-    return (precision * relevant).sum(axis=1) / np.maximum(relevant.sum(axis=1), 1)
+    return np.asarray((precision * relevant).sum(axis=1) / np.maximum(relevant.sum(axis=1), 1))

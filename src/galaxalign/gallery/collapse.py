@@ -44,7 +44,7 @@ def collapsed(found: Candidates, count: int) -> list[list[int]]:
 
         def alike(others: NDArray[np.int64], rows: NDArray[np.int64] = rows) -> NDArray[np.bool_]:
             same = found.vectors[rows] @ found.vectors[others].T >= SAME_PICTURE
-            return same | (unit[rows] @ unit[others].T >= nearest)
+            return np.asarray(same | (unit[rows] @ unit[others].T >= nearest))
 
         joined = np.full(len(rows), -1, dtype=np.int64)
         known = len(groups)

@@ -25,17 +25,16 @@ from galaxalign.gallery.database import (
     read_about,
     readable_errors,
 )
-from galaxalign.gallery.filters import SqlFilter, in_moc, read_moc, real_positions, unanswered
+from galaxalign.gallery.filters import SqlFilter, in_moc, real_positions, unanswered
 from galaxalign.gallery.memory import PIECE, Candidates, MemoryRows, Sieve, unknown_columns
-from galaxalign.gallery.query import Cone
 from galaxalign.gallery.scoring import contributions, moments, similarities
+from galaxalign.gallery.sky_condition import sky_condition
 
 if TYPE_CHECKING:
     from mocpy import MOC
 
 __all__ = ["DiskRows"]
 
-_RANGES = 300  # pieces of the sky in one condition
 _REFETCHED = 2000  # vectors that one part has compared exactly, at most
 _IDS = 500  # ids in one condition
 _LARGE = 2_000_000
@@ -227,30 +226,10 @@ class DiskRows:
 
     def _condition(self, sieve: Sieve) -> tuple[str, MOC | None]:
         """Return the condition of a query in SQL, and the MOC where the condition lets too much through."""
-        found, left = [], None
         if sieve.where is not None:
             self._sql.rows(sieve.where)
-            found.append(f"({sieve.where})")
-        if sieve.cone is not None or sieve.moc is not None:
-            from mocpy import MOC
-
-            if "ra" not in self.columns or "dec" not in self.columns:
-                raise InputError("the gallery has no positions (ra, dec), so no part of the sky can be chosen")
-            if sieve.cone is not None:
-                import astropy.units as u
-
-                cone = sieve.cone
-                depth = int(np.clip(np.log2(180 / cone.radius), 0, 20))
-                cover = MOC.from_cone(
-                    lon=cone.ra * u.deg, lat=cone.dec * u.deg, radius=cone.radius * u.deg, max_depth=depth
-                )
-                found += [_in_ranges(cover)[0], _in_cone(cone)]
-            if sieve.moc is not None:
-                moc = read_moc(sieve.moc, files=sieve.files)
-                condition, exact = _in_ranges(moc)
-                found.append(condition)
-                left = None if exact else moc
-        return " AND ".join(found), left
+        sky, left = sky_condition(sieve, self.columns)
+        return " AND ".join([f"({sieve.where})"] * (sieve.where is not None) + sky), left
 
     def _filtered(
         self, where: str | None, columns: Sequence[str], limit: int, offset: int, *, numbered: bool = False
@@ -307,26 +286,6 @@ def _directions(
     shares = (0.0, 0.5, 1.0) if (weights < 0).any() else (0.0,)
     found = [np.where(weights < 0, share * pull, pull) @ parts for share in shares]
     return np.array([one for one in found if np.linalg.norm(one) > 0] or parts[weights > 0], dtype=np.float32)
-
-
-def _in_ranges(moc: MOC) -> tuple[str, bool]:
-    """Return a condition on the HEALPix column, and whether it lets nothing else through."""
-    exact = True
-    while len(ranges := moc.to_depth29_ranges) > _RANGES and moc.max_order > 0:
-        moc, exact = moc.degrade_to_order(moc.max_order - 1), False
-    if not len(ranges):
-        return "1 = 0", True
-    return f"({' OR '.join(f'({HEALPIX} >= {low} AND {HEALPIX} < {high})' for low, high in ranges)})", exact
-
-
-def _in_cone(cone: Cone) -> str:
-    """Return the haversine formula of `filters.in_cone` as a condition."""
-    limit = float(np.sin(np.radians(cone.radius) / 2) ** 2 * (1 + 1e-12))
-    ra, dec, cosine = cone.ra, cone.dec, float(np.cos(np.radians(cone.dec)))
-    return (
-        f"(power(sin(radians(dec - {dec!r}) / 2.0), 2) + cos(radians(dec)) * {cosine!r} * "
-        f"power(sin(radians(ra - {ra!r}) / 2.0), 2) <= {limit!r})"
-    )
 
 
 def _unique(table: pa.Table) -> pa.Table:

@@ -94,7 +94,7 @@ class Embeddings:
             raise InputError(f"no galaxy has the id {id_str!r}; give an id of the embeddings file{example}") from None
         if self.status[row] != OK:
             raise InputError(f"galaxy {id_str} has no embedding ({self.status[row]}); search with another galaxy")
-        return self.vectors[row]
+        return np.asarray(self.vectors[row])
 
     def write(self, path: str | Path, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
         """Write the Parquet file; see `EmbeddingWriter` for the parameters and errors."""

@@ -135,7 +135,7 @@ class PartEncoder:
         if "{band}" not in path and not (found := locate(location)).remote and not Path(found.file).is_file():
             raise InputError(f"there is no image {path} to search with; check the path")
         picture = prepare(location, self.model.encoder.preprocessing)
-        return encode_array(self.model.encoder, picture[None], mirror=not self.model.taxonomy.handed)[0]
+        return np.asarray(encode_array(self.model.encoder, picture[None], mirror=not self.model.taxonomy.handed)[0])
 
     def _class(self, name: str) -> np.ndarray:
         """Return the unit vector of a class's symbol."""

@@ -111,7 +111,7 @@ class Gallery:
 
     def vector(self, id: str) -> NDArray[np.float32]:
         """Return the unit vector (D,) of a galaxy; InputError where there is none."""
-        return self._rows.vectors([id])[0]
+        return np.asarray(self._rows.vectors([id])[0])
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors (len(ids), D); InputError where there is none."""

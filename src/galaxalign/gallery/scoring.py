@@ -18,7 +18,7 @@ _CHUNK = 65_536
 
 def combine_scores(cosines: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return one score per galaxy (N,) from its similarity to each part of a query: the sum of its `contributions`."""
-    return contributions(cosines, weights, *moments(cosines)).sum(axis=1)
+    return np.asarray(contributions(cosines, weights, *moments(cosines)).sum(axis=1))
 
 
 def moments(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def standardised(cosines: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> n
     A part to which all galaxies are equally similar cannot tell them apart and says nothing: 0.
     """
     centred = cosines.astype(np.float64) - mean
-    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-7)
+    return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-7))
 
 
 def contributions(cosines: np.ndarray, weights: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def contributions(cosines: np.ndarray, weights: np.ndarray, mean: np.ndarray, sp
         return cosines.astype(np.float64)
     standard = standardised(cosines, mean, spread)
     standard = np.where(weights < 0, np.maximum(standard, 0), standard)
-    return standard * (weights / np.abs(weights).sum()) + 0.0  # no -0.0, which would be printed
+    return np.asarray(standard * (weights / np.abs(weights).sum()) + 0.0)  # no -0.0, which would be printed
 
 
 def similarities(vectors: np.ndarray, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:

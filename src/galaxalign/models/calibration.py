@@ -49,7 +49,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     # Convex in 1/T, hence with one minimum in log T as well.
     def loss(log_temperature: float) -> float:
-        return -float((targets * log_softmax(scores / np.exp(log_temperature), axis=1)).sum()) / count
+        return float(-float((targets * log_softmax(scores / np.exp(log_temperature), axis=1)).sum()) / count)
 
     found = minimize_scalar(loss, bounds=tuple(np.log(_BOUNDS)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

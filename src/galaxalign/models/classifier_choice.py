@@ -276,7 +276,7 @@ def _log_prior(
     if train is None:
         return None
     counts = np.bincount(train[1], minlength=classes) + 1.0
-    return np.log(counts / counts.sum())
+    return np.asarray(np.log(counts / counts.sum()))
 
 
 def _scores(logits: np.ndarray, truth: np.ndarray) -> tuple[dict[str, float], np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ class ClassifierChoice:
                 f"the classifier takes embeddings of {self.weights.shape[1]} dimensions and was given "
                 f"shape {vectors.shape}; use the model it was chosen with"
             )
-        return vectors @ self.weights.T + self.bias
+        return np.asarray(vectors @ self.weights.T + self.bias)
 
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float32, shape (N, K), of unit embeddings (N, D)."""
@@ -139,7 +139,7 @@ def prototypes(ensembles: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     ndarray, shape (K, D), float32
     """
     centres = np.stack([np.asarray(vectors, dtype=np.float32).mean(axis=0) for vectors in ensembles])
-    return centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
 
 
 def zero_shot(class_names: Sequence[str], prompts: np.ndarray, *, logit_scale: float) -> ClassifierChoice:

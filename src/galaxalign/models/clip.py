@@ -76,6 +76,11 @@ class ClipEncoder(ImageTower):
         """Return the image tower: normalised pixels (N, 3, S, S) -> vectors (N, D) of any length."""
         return self.model.visual  # type: ignore[return-value]
 
+    @property
+    def text_tower(self) -> nn.Module | None:
+        """The text tower as a module of its own; None where the model keeps its layers among its own."""
+        return getattr(self.model, "text", None)
+
     def copy_symbol_tower(self) -> None:
         """Start a symbol tower as a copy of the image tower (the method's stage 2)."""
         self.symbol = copy.deepcopy(self.visual)

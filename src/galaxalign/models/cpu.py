@@ -35,7 +35,7 @@ def tune_allocator() -> None:
 def bf16_is_fast(device_type: str) -> bool:
     """Tell whether this device multiplies bfloat16 matrices faster than float32."""
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo")
     return device_type == "cpu" and flags.is_file() and "avx512_bf16" in flags.read_text()
 

@@ -49,6 +49,7 @@ class VisionEncoder(ImageTower):
     """
 
     symbol = None
+    text_tower = None
     has_words = False
     logit_scale = 1.0
 
@@ -80,6 +81,14 @@ class VisionEncoder(ImageTower):
     def encode_symbols(self, symbols: Pixels) -> Tensor:
         """Raise InputError: there is no symbol tower."""
         raise InputError(f"{self.name} has no symbol tower; train it with the galaxalign recipe first")
+
+    def copy_symbol_tower(self) -> None:
+        """Raise InputError: there is no symbol tower."""
+        raise InputError(f"{self.name} cannot have a symbol tower; start from an encoder with words")
+
+    def set_log_scale(self, value: Tensor) -> None:
+        """Raise InputError: there are no words to scale cosines with."""
+        raise InputError(f"{self.name} has no text tower, so no scale; start from an encoder with words")
 
 
 def verify_sha256(path: Path, expected: str) -> None:

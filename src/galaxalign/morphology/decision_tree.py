@@ -277,7 +277,7 @@ class DecisionTree:
     def shares(self, fractions: ArrayLike) -> NDArray[np.float64]:
         """Return the share of all volunteers who gave each answer, shape (N, A): asked times fraction."""
         given = np.nan_to_num(np.asarray(fractions, dtype=np.float64))
-        return given * self.spread(self.asked(given))
+        return np.asarray(given * self.spread(self.asked(given)))
 
     def spread(self, values: ArrayLike) -> NDArray[Any]:
         """Return values of questions, shape (N, Q), repeated for each of their answers, shape (N, A)."""

@@ -114,7 +114,7 @@ class Votes:
         questions and weighted by how often each was asked.
         """
         first, second = self.roots(), (self if others is None else others).roots()
-        return np.clip(first @ second.T, 0.0, 1.0)
+        return np.asarray(np.clip(first @ second.T, 0.0, 1.0))
 
     def roots(self) -> NDArray[np.float32]:
         """Return unit vectors, shape (N, A), whose products are the `agreement`; zero without votes."""
@@ -257,5 +257,5 @@ def _voters(
     for suffix in _TOTALS:
         totals = [f"{question.name}{suffix}".lower() for question in tree.questions]
         if all(name in columns for name in totals):
-            return table[[columns[name] for name in totals]].apply(pd.to_numeric).to_numpy(np.float64)
+            return np.asarray(table[[columns[name] for name in totals]].apply(pd.to_numeric).to_numpy(np.float64))
     return None

@@ -169,7 +169,7 @@ def choose_rows(
 
 
 def _labelled(source: Source, rows: np.ndarray) -> np.ndarray:
-    return rows[source.labels[rows] >= 0]
+    return np.asarray(rows[source.labels[rows] >= 0])
 
 
 def _fraction(percent: float, option: str) -> float:

@@ -54,7 +54,7 @@ class Towers(nn.Module):
         if not encoder.has_words:
             return None
         if any(map(stage.uses, ("text", "symbol", "caption"))):
-            text: Any = getattr(encoder.model, "text", None)
+            text = encoder.text_tower
             if text is None and stage.lr_text:
                 raise InputError(f"{encoder.name} has no text tower of its own to train; set lr_text = 0")
             # A frozen text tower stays outside: its average and checkpoint would never change.

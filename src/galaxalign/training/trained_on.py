@@ -67,7 +67,7 @@ def seen_rows(catalog: Catalog, rows: np.ndarray, trained_on: Catalog, *, radius
     placed = [np.isfinite(np.add(*positions(table))).any() for table in (catalog, trained_on)]
     if len(trained_on) == 0 or (numbered(catalog) and not all(placed)):
         return None
-    return rows[found_in(catalog, trained_on, radius=radius)[rows]]
+    return np.asarray(rows[found_in(catalog, trained_on, radius=radius)[rows]])
 
 
 def refuse_seen(

@@ -87,10 +87,11 @@ def _word_scores(
     """Return the scores (M, K) of galaxies for the words of their classes; None where words take no part."""
     if not encoder.has_words or not len(towers.log_scale):
         return None
-    words = encoder.encode_texts([sentence for prompts in data.prompts for sentence in prompts])
+    words: Tensor = encoder.encode_texts([sentence for prompts in data.prompts for sentence in prompts])
     means = torch.stack([group.mean(0) for group in words.split([len(prompts) for prompts in data.prompts])])
     scale = towers.log_scale[towers.word_pair or next(iter(towers.log_scale))].exp()
-    return scale * vectors @ F.normalize(means, dim=-1).T
+    scores: Tensor = scale * vectors @ F.normalize(means, dim=-1).T
+    return scores
 
 
 def merged(figures: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:

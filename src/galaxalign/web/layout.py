@@ -184,4 +184,4 @@ def _scaled(places: np.ndarray) -> np.ndarray:
     """Return places (N, 2) moved and shrunk, alike in x and y, into -0.95 to 0.95."""
     low, high = np.nanmin(places, 0), np.nanmax(places, 0)
     extent = float(max(high - low)) or 1.0
-    return ((places - (low + high) / 2) * (1.9 / extent)).astype(np.float32)
+    return np.asarray(((places - (low + high) / 2) * (1.9 / extent)).astype(np.float32))

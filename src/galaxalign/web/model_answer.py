@@ -45,7 +45,7 @@ class Reader:
             path.write_bytes(png)
             picture = prepare(path, encoder.preprocessing)
         with self._lock:
-            return encode_array(encoder, picture[None], mirror=not self._model.taxonomy.handed)[0]
+            return np.asarray(encode_array(encoder, picture[None], mirror=not self._model.taxonomy.handed)[0])
 
     def read(self, vector: np.ndarray) -> Reading:
         """Return all that the model says of a unit vector (D,)."""

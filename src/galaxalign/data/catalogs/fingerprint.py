@@ -56,7 +56,7 @@ def id_texts(values: pd.Series, where: str, *, first_row: int = 0) -> list[str]:
         return [str(value) for value in values.tolist()]
     texts = _arrow_texts(values)
     if texts is not None and not _any_like(texts, _FLOAT_ID) and "" not in (found := texts.to_pylist()):
-        return found
+        return list(found)
     # Above this not every whole number is a float of this width.
     inexact = 2**24 if values.dtype == np.float32 else 2**53
     return [_id_text(value, row, where, inexact) for row, value in enumerate(values, start=first_row)]
@@ -163,7 +163,7 @@ def plain_strings(values: pd.Series) -> list[str]:
     """Return a column of text as a list, faster than pandas."""
     import pyarrow as pa
 
-    return pa.array(values, pa.string(), from_pandas=True).to_pylist()
+    return list(pa.array(values, pa.string(), from_pandas=True).to_pylist())
 
 
 def cell_texts(values: pd.Series) -> list[str]:
@@ -176,7 +176,7 @@ def plain_texts(values: pd.Series) -> list[str]:
     """Return cells as text: "" for missing values, "3" for 3.0."""
     texts = _arrow_texts(values)
     if texts is not None and not _any_like(texts, _FLOAT_LABEL):
-        return texts.to_pylist()
+        return list(texts.to_pylist())
     cells = cell_texts(values)
     return [text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text for text in cells]
 
@@ -207,7 +207,7 @@ def _file_names(values: pd.Series) -> list[str]:
     import pyarrow.compute as pc
 
     paths = pc.utf8_rtrim(pa.array(values, pa.string(), from_pandas=True), characters="/")
-    return pc.replace_substring_regex(paths, "(?s)^.*/", "").to_pylist()
+    return list(pc.replace_substring_regex(paths, "(?s)^.*/", "").to_pylist())
 
 
 def _id_text(value: object, row: int, where: str, inexact: int) -> str:

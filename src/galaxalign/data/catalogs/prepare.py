@@ -131,11 +131,11 @@ def _state(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         foreign = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
         if foreign:
             raise InputError(f"{folder} holds other files ({', '.join(foreign[:3])}); choose an empty folder as --out")
-        state = {"request": request, "done": {}}
-        _write_synced(path, json.dumps(state, indent=1).encode())
-        return state
+        new: dict[str, Any] = {"request": request, "done": {}}
+        _write_synced(path, json.dumps(new, indent=1).encode())
+        return new
     try:
-        state = json.loads(path.read_text())
+        state: dict[str, Any] = json.loads(path.read_text())
         _same_request(folder, state["request"], request)
     except InputError:
         raise

@@ -125,7 +125,7 @@ class Store:
         path = self.folder / self.file_of(preprocessing)
         shape = (len(self), preprocessing.side, preprocessing.side, 3)
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            found: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{path} is missing or damaged ({error}); delete the store and prepare it again") from None
         if found.shape != shape or found.dtype != np.uint8:
@@ -218,7 +218,7 @@ def _holds_pictures_of_a_store(path: Path) -> bool:
     if (path / FAILED).is_file() or (path / STORE_TABLE).is_file():
         return True
     try:
-        return np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).ndim == 4
+        return bool(np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).ndim == 4)
     except (OSError, ValueError):
         return False  # a broken image in a folder of images
 

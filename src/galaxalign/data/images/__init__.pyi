@@ -1,4 +1,4 @@
-from .augment import (
+from .augmentation import (
     Augmentation as Augmentation,
     augment as augment,
 )

@@ -184,7 +184,7 @@ def _weights(one: Signatures, other: Signatures) -> NDArray[np.float32]:
         return np.ones(len(power), np.float32)
     weights = 1 / np.sqrt(power + power[8:].mean())
     weights[0] = 0
-    return (weights / weights.max()).astype(np.float32)
+    return np.asarray((weights / weights.max()).astype(np.float32))
 
 
 def _weighed(part: Signatures, weights: NDArray[np.float32]) -> Signatures:

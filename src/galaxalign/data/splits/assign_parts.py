@@ -178,7 +178,7 @@ def _quotas(
     """Divide n single galaxies so that, with those dealt already, each part comes closest to its target."""
     lack = np.maximum(targets - counts, 0)
     exact = n * lack / lack.sum()
-    quotas = np.floor(exact).astype(np.int64)
+    quotas: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     for place in np.argsort(quotas - exact, kind="stable")[: n - quotas.sum()]:
         quotas[place] += 1
     for place in needy:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from galaxalign.data.catalogs import Catalog, as_catalog
-from galaxalign.data.images import IMAGE_SUFFIXES, hdf5_columns
+from galaxalign.data.images import hdf5_columns
 from galaxalign.data.splits import PARTS, make_split
-from galaxalign.data.surveys.archives import ARCHIVE_SUFFIXES, extract, gunzip, members
-from galaxalign.data.surveys.published_votes import check_votes
+from galaxalign.data.surveys.archives import gunzip
+from galaxalign.data.surveys.published_files import PublishedFiles, relative, unpacked
 from galaxalign.data.surveys.surveys import Survey
-from galaxalign.data.tables import cell_text, check_output, read_table, write_table
+from galaxalign.data.tables import cell_text, check_output, write_table
 from galaxalign.errors import InputError
 from galaxalign.morphology import load_taxonomy
-from galaxalign.progress import note, progress
+from galaxalign.progress import note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +68,7 @@ def convert_survey(survey: Survey, sources: Sequence[Path], out: Path, *, quiet:
         If a file is missing, damaged, or not of the published structure.
     """
     check_output(out, folder=True)
-    files = _Files(survey, tuple(sources), out, quiet)
+    files = PublishedFiles(survey, tuple(sources), out, quiet)
     table = _READERS[survey.name](files)
     columns = [name for name in _FIRST if name in table] + [name for name in table if name not in _FIRST]
     catalog = as_catalog(
@@ -98,97 +97,6 @@ def write_catalog(catalog: Catalog, out: Path) -> Path:
     return path
 
 
-@dataclass
-class _Files:
-    """The files of a data set that the user has."""
-
-    survey: Survey
-    sources: tuple[Path, ...]
-    out: Path
-    quiet: bool
-    found: list[Path] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.found = []
-        for source in self.sources:
-            if source.is_dir():
-                self.found += sorted(path for path in source.rglob("*") if path.is_file())
-            elif source.is_file():
-                self.found.append(source)
-            else:
-                raise InputError(f"there is nothing at {source}; give --from the published files or their folder")
-
-    def find(self, *names: str) -> Path | None:
-        """Return the first file with one of these names."""
-        by_name = {path.name: path for path in reversed(self.found)}
-        return next((by_name[name] for name in names if name in by_name), None)
-
-    def need(self, *names: str) -> Path:
-        """Return the same, or raise InputError."""
-        path = self.find(*names)
-        if path is None:
-            there = ", ".join(sorted({path.name for path in self.found})[:8]) or "no file"
-            raise InputError(
-                f"{self.survey.name} needs {' or '.join(names)}; --from has {there}: fetch it with galaxalign data "
-                f"fetch {self.survey.name}, or from {self.survey.homepage}"
-            )
-        return path
-
-    def table(self, path: Path, id_column: str) -> pd.DataFrame:
-        """Read a table with its ids as text, in the column id_str."""
-        table = read_table(path, text_columns={id_column.lower()})
-        for name in table.columns:
-            if str(name).strip().lower() == id_column.lower():
-                return table.rename(columns={name: "id_str"})
-        raise InputError(
-            f"{path} has no column {id_column}; its columns are {', '.join(map(str, table.columns[:12]))} …: it is not "
-            f"the published table of {self.survey.name}"
-        )
-
-    def votes(self, path: Path, id_column: str) -> pd.DataFrame:
-        """Read a table of votes likewise; all published columns must be there."""
-        table = self.table(path, id_column)
-        check_votes(self.survey.name, table.columns, path, self.survey.homepage)
-        return table
-
-    def with_pictures(self, table: pd.DataFrame, stems: Iterable[str]) -> pd.DataFrame:
-        """Return the rows with the picture of their name; all rows without file_loc if there are no pictures."""
-        places = self._pictures(set(stems := list(stems)))
-        if not places:
-            note(f"no pictures of {self.survey.name} in --from: the catalogue has no file_loc", quiet=self.quiet)
-            return table
-        has = np.array([stem in places for stem in stems])
-        if not has.all():
-            without = f"{int((~has).sum())} of {len(table)} galaxies"
-            note(f"{without} have no picture in --from and are left out", quiet=self.quiet)
-        shown = table[has].reset_index(drop=True)
-        return shown.assign(file_loc=[places[stem] for stem in stems if stem in places])
-
-    def _pictures(self, stems: set[str]) -> dict[str, str]:
-        """Return file_loc by the name of the picture without suffix; unpacks archives."""
-        places: dict[str, str] = {}
-        for path in self.found:
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.stem in stems:
-                places[path.stem] = _relative(path, self.out)
-        for path in self.found:
-            if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
-                continue
-            wanted: dict[str, Path] = {}
-            for name in members(path):
-                inside = Path(name)
-                if inside.suffix.lower() in IMAGE_SUFFIXES and inside.stem in stems and inside.stem not in places:
-                    wanted[name] = self.out / "images" / inside.name
-                    places[inside.stem] = f"images/{inside.name}"
-            if wanted:
-                with progress(f"unpacking {path.name}", len(wanted), quiet=self.quiet) as advance:
-                    extract(path, wanted, progress=advance)
-        return places
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
-
-
 def _labels(taxonomy: str, codes: np.ndarray, path: Path) -> list[str]:
     """Return the names of the classes of integer codes."""
     names = load_taxonomy(taxonomy).class_names
@@ -197,12 +105,12 @@ def _labels(taxonomy: str, codes: np.ndarray, path: Path) -> list[str]:
     return [names[code] for code in codes]
 
 
-def _hdf5(files: _Files, path: Path, prefix: str, label: str, others: Sequence[str] = ()) -> pd.DataFrame:
+def _hdf5(files: PublishedFiles, path: Path, prefix: str, label: str, others: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of one HDF5 file."""
     import pandas as pd
 
     n, values = hdf5_columns(path, images="images", columns=[label, *others])
-    place = _relative(path, files.out)
+    place = relative(path, files.out)
     table = pd.DataFrame({"id_str": [f"{prefix}{row}" for row in range(n)]})
     table["file_loc"] = [f"{place}::images[{row}]" for row in range(n)]
     table["label"] = _labels(files.survey.taxonomy, values[label].astype(np.int64), path)
@@ -211,7 +119,7 @@ def _hdf5(files: _Files, path: Path, prefix: str, label: str, others: Sequence[s
     return table
 
 
-def _galaxy10_decals(files: _Files) -> pd.DataFrame:
+def _galaxy10_decals(files: PublishedFiles) -> pd.DataFrame:
     path = files.need("Galaxy10_DECals.h5")
     table = _hdf5(files, path, "", "ans", ["ra", "dec", "redshift", "pxscale"])
     if np.array_equal(table["redshift"], table["dec"]):
@@ -220,11 +128,11 @@ def _galaxy10_decals(files: _Files) -> pd.DataFrame:
     return table
 
 
-def _galaxy10_sdss(files: _Files) -> pd.DataFrame:
+def _galaxy10_sdss(files: PublishedFiles) -> pd.DataFrame:
     return _hdf5(files, files.need("Galaxy10.h5"), "", "ans")
 
 
-def _galaxy_mnist(files: _Files) -> pd.DataFrame:
+def _galaxy_mnist(files: PublishedFiles) -> pd.DataFrame:
     import pandas as pd
 
     tables = []
@@ -236,7 +144,7 @@ def _galaxy_mnist(files: _Files) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _galaxy_zoo_2(files: _Files) -> pd.DataFrame:
+def _galaxy_zoo_2(files: PublishedFiles) -> pd.DataFrame:
     votes = files.votes(files.need("gz2_hart16.csv.gz", "gz2_hart16.csv"), "dr7objid")
     mapping = files.table(files.need("gz2_filename_mapping.csv"), "objid")
     if "asset_id" not in mapping:
@@ -245,29 +153,25 @@ def _galaxy_zoo_2(files: _Files) -> pd.DataFrame:
     return files.with_pictures(votes, [assets.get(identity, "") for identity in votes["id_str"]])
 
 
-def _kaggle(files: _Files) -> pd.DataFrame:
+def _kaggle(files: PublishedFiles) -> pd.DataFrame:
     path = files.need("training_solutions_rev1.csv", "training_solutions_rev1.zip")
     if path.suffix == ".zip":
-        inside = [name for name in members(path) if Path(name).name == "training_solutions_rev1.csv"]
-        if not inside:
-            raise InputError(f"{path} holds no training_solutions_rev1.csv; it holds {', '.join(members(path))}")
-        extract(path, {inside[0]: files.out / "training_solutions_rev1.csv"})
-        path = files.out / "training_solutions_rev1.csv"
+        path = unpacked(path, files.out / "training_solutions_rev1.csv")
     table = files.votes(path, "GalaxyID")
     return files.with_pictures(table, table["id_str"])
 
 
-def _by_column(id_column: str, *names: str) -> Callable[[_Files], pd.DataFrame]:
+def _by_column(id_column: str, *names: str) -> Callable[[PublishedFiles], pd.DataFrame]:
     """Return a reader of one table of votes whose pictures have the ids as names."""
 
-    def read(files: _Files) -> pd.DataFrame:
+    def read(files: PublishedFiles) -> pd.DataFrame:
         table = files.votes(files.need(*names), id_column)
         return files.with_pictures(table, [cell_text(identity) for identity in table["id_str"]])
 
     return read
 
 
-def _gz_desi(files: _Files) -> pd.DataFrame:
+def _gz_desi(files: PublishedFiles) -> pd.DataFrame:
     import pandas as pd
 
     core = files.votes(files.need("gz_desi_gzd8_volunteer_core_catalog.parquet"), "dr8_id")
@@ -280,7 +184,7 @@ def _gz_desi(files: _Files) -> pd.DataFrame:
     return files.with_pictures(table, table["id_str"])
 
 
-def _galaxy_zoo_1(files: _Files) -> pd.DataFrame:
+def _galaxy_zoo_1(files: PublishedFiles) -> pd.DataFrame:
     table = files.table(files.need("GalaxyZoo1_DR_table2.csv.gz", "GalaxyZoo1_DR_table2.csv"), "OBJID")
     missing = [name for name in ("RA", "DEC", *_GZ1_ANSWERS) if name not in table]
     if missing:
@@ -304,17 +208,12 @@ def _degrees(text: object) -> float:
         ) from None
 
 
-def _efigi(files: _Files) -> pd.DataFrame:
+def _efigi(files: PublishedFiles) -> pd.DataFrame:
     import pandas as pd
 
     path = files.find("EFIGI_attributes.txt")
     if path is None:
-        archive = files.need("efigi_tables-1.6.2.tgz")
-        inside = [name for name in members(archive) if Path(name).name == "EFIGI_attributes.txt"]
-        if not inside:
-            raise InputError(f"{archive} holds no EFIGI_attributes.txt; it holds {', '.join(members(archive))}")
-        path = files.out / "EFIGI_attributes.txt"
-        extract(archive, {inside[0]: path})
+        path = unpacked(files.need("efigi_tables-1.6.2.tgz"), files.out / "EFIGI_attributes.txt")
     expected = [f"{name}{end}" for name in _EFIGI_ATTRIBUTES for end in ("", "_inf", "_sup")]
     rows = []
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
@@ -334,7 +233,7 @@ def _efigi(files: _Files) -> pd.DataFrame:
     return files.with_pictures(table, table["id_str"])
 
 
-_READERS: dict[str, Callable[[_Files], pd.DataFrame]] = {
+_READERS: dict[str, Callable[[PublishedFiles], pd.DataFrame]] = {
     "galaxy10_decals": _galaxy10_decals,
     "galaxy10_sdss": _galaxy10_sdss,
     "galaxy_mnist": _galaxy_mnist,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from galaxalign.data.images.augment import Augmentation, augment
+from galaxalign.data.images.augmentation import Augmentation, augment
 
 STILL = Augmentation(rotate=False, flip=False, scale=0, shift=0, noise=0, colour=0)
 
