@@ -1,7 +1,5 @@
 """The one exception that users see."""
 
-__all__ = ["InputError", "reason"]
-
 
 class InputError(ValueError):
     """An error of the input: one sentence with what is wrong, where, and what to do.

@@ -6,23 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["note", "progress"]
-
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "galaxies", quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; yield a function that takes the number of things just done.
-
-    Parameters
-    ----------
-    title : str
-    total : int
-        Number of things to do.
-    unit : str
-        The things in plural.
-    quiet : bool
-        Show nothing, as where standard error is no terminal.
-    """
+    """Show a bar while the block runs; yield a function that takes the number of things just done."""
     if quiet or not sys.stderr.isatty():
         yield lambda n: None
         return

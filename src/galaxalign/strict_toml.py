@@ -13,8 +13,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["TomlTable", "first_problem", "parse_toml", "read_toml"]
-
 _REQUIRED = object()
 
 

@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_refused() -> None:
         by_column(np.zeros(4), **galaxies(4), groups=np.zeros(2))
     with pytest.raises(ValueError, match=r"expected \(N, K\)"):
         by_column(np.zeros(2), y_true=np.zeros(2, int), probabilities=np.zeros(2))
-    with pytest.raises(InputError, match="ask for 1 or more"):
+    with pytest.raises(InputError, match="give 1 or more"):
         by_column(np.zeros(4), **galaxies(4), bins=0)
     broken = galaxies(4)
     broken["probabilities"][2] = np.nan

@@ -22,11 +22,10 @@ from galaxalign.evaluation.metrics import (
     classification_metrics,
     evaluate_predictions,
     paired_difference,
-    precision_at_k,
     retrieval_intervals,
-    retrieval_metrics,
     retrieval_scores,
 )
+from galaxalign.evaluation.retrieval import retrieval_metrics
 
 
 def random_predictions(seed: int, n: int, classes: int, *, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -223,14 +222,6 @@ def test_retrieval_refuses_what_would_be_quietly_wrong() -> None:
         retrieval_metrics(np.array([[1, 0], [0, 0], [0, 1.0]]), np.zeros(3, int))
     with pytest.raises(InputError, match="1 of 3 galaxies have no label"):
         retrieval_metrics(good, np.array([0, -1, 0]))
-
-
-def test_precision_at_k_counts_the_class_of_the_query() -> None:
-    gallery = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 1]])
-    found = precision_at_k(np.eye(2), np.array([0, 1]), gallery, np.array([0, 1, 1, 1]), k=2)
-    assert found.tolist() == [0.5, 1.0]
-    with pytest.raises(InputError, match="at least 10"):
-        precision_at_k(np.eye(2), np.array([0, 1]), gallery, np.zeros(4))
 
 
 def test_bootstrap_of_accuracy_has_the_binomial_width() -> None:

@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galaxalign.errors import InputError
+from galaxalign.morphology.attribute_values import attribute_morphology
 from galaxalign.morphology.captions import (
     attribute_caption,
-    attribute_morphology,
     class_caption,
     class_prompts,
     describe,
-    flip_caption,
 )
-from galaxalign.morphology.grammar import with_article
+from galaxalign.morphology.grammar import flip_caption, with_article
 from galaxalign.morphology.morphology import Morphology
 from galaxalign.morphology.taxonomy import load_taxonomy, taxonomy_names
 

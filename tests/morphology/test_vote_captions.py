@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galaxalign.morphology.captions import flip_caption
 from galaxalign.morphology.decision_tree import Answer, DecisionTree, Question
+from galaxalign.morphology.grammar import flip_caption
 from galaxalign.morphology.morphology import Morphology
 from galaxalign.morphology.taxonomy import load_taxonomy, taxonomy_names
 from galaxalign.morphology.vote_captions import vote_caption

@@ -114,7 +114,8 @@ def test_agreement_is_one_with_itself_and_less_with_others():
     smooth = _votes(t01_smooth_or_features_a01=1.0, t07_rounded_a16=1.0, t06_odd_a15=1.0)
     columns = [f"{stem}_fraction" for stem in TREE.stems]
     table = pd.DataFrame([[row[stem] for stem in TREE.stems] for row in (SPIRAL, smooth)], columns=columns)
-    agreement = read_votes(table, TREE).agreement()
+    roots = read_votes(table, TREE).roots()
+    agreement = roots @ roots.T
     assert np.diag(agreement) == pytest.approx([1, 1], abs=1e-6)
     assert 0.1 < agreement[0, 1] < 0.8
 

@@ -28,8 +28,6 @@ from galaxalign.evaluation import Meter, classification_metrics, evaluate_predic
 from galaxalign.models import ClipEncoder, Model, VisionEncoder, save_model, starting_folder
 from galaxalign.training import Recipe, read_trained_on, seen_rows
 
-__all__ = ["run_cell"]
-
 _SHORT = ("accuracy", "macro_f1", "balanced_accuracy")
 _TRAINING_FILES = ("checkpoint.safetensors", "settings.txt", "metrics.csv")  # the history is in cell.json
 
@@ -44,13 +42,7 @@ def run_cell(
     keep_model: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Run a cell and write its results; a killed run resumes from its last checkpoint.
-
-    Returns
-    -------
-    dict
-        The content of cell.json.
-    """
+    """Run a cell and write its results; a killed run resumes from its last checkpoint."""
     digest, recipe = cell_digest(cell, benchmark, split), benchmark.recipe(cell)
     folder = _begun(cell_folder(out, cell), digest)
     tower, dataset = benchmark.encoder(cell.encoder), benchmark.dataset(cell.dataset)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["cost_chart", "leak_chart", "reliability_chart", "save_chart", "share_chart", "tsne_chart"]
-
 _DASHES = ("-", "--", "-.", ":")
 _PER_ROW = 3
 

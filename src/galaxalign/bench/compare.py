@@ -28,8 +28,6 @@ from galaxalign.evaluation import (
     summands,
 )
 
-__all__ = ["Figure", "Key", "Method", "gather"]
-
 # What a galaxy adds to each metric comes from one table for all metrics of classification.
 _CLASSIFICATION = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "f1")
 _RETRIEVAL = ("map", "map_at_5", "map_class_mean")

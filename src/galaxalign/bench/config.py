@@ -19,20 +19,6 @@ from galaxalign.errors import InputError
 from galaxalign.strict_toml import first_problem, read_toml
 from galaxalign.training import Recipe, load_recipe
 
-__all__ = [
-    "Benchmark",
-    "Cell",
-    "Dataset",
-    "Line",
-    "Pretraining",
-    "Protocol",
-    "System",
-    "Tower",
-    "Training",
-    "load_benchmark",
-    "load_systems",
-]
-
 UNTRAINED = ("zero-shot", "frozen")
 """Trainings that leave the tower as it is: classes by words alone, or a linear head on its vectors."""
 

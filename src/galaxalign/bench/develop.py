@@ -27,8 +27,6 @@ from galaxalign.training import (
     symbol_vectors,
 )
 
-__all__ = ["develop", "load_tower"]
-
 
 def load_tower(
     tower: Tower, out: Path, *, words: bool, dataset: Dataset, device: str | None = None

@@ -12,8 +12,6 @@ from galaxalign.data.splits import Split
 from galaxalign.errors import InputError
 from galaxalign.training import load_recipe, split_fingerprint
 
-__all__ = ["cell_digest", "forget_files"]
-
 
 def cell_digest(cell: Cell, benchmark: Benchmark, split: Split) -> str:
     """Return 16 hex digits of all that a cell's predictions depend on, except pictures and package versions."""

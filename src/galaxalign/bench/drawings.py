@@ -15,8 +15,6 @@ from galaxalign.bench.plates import TestPictures, grid_plate, retrieval_plates
 from galaxalign.bench.study import Study
 from galaxalign.errors import InputError
 
-__all__ = ["Drawing", "Drawings", "draw_figures"]
-
 _MAIN_ROWS = 4
 
 

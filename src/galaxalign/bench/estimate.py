@@ -18,8 +18,6 @@ from galaxalign.models import bf16_is_fast
 from galaxalign.morphology import load_taxonomy
 from galaxalign.training import catalog_labels
 
-__all__ = ["print_estimate"]
-
 _BATCH = 16
 _VIEWS = 8
 _PARTS = (0.7, 0.3)  # of a catalogue: for training, for validation and test

@@ -14,8 +14,6 @@ from galaxalign.inference import encode_array
 from galaxalign.models import ClassifierChoice, ClipEncoder, VisionEncoder
 from galaxalign.morphology import Taxonomy
 
-__all__ = ["FrozenModel"]
-
 
 @dataclass
 class FrozenModel:

@@ -12,8 +12,6 @@ from galaxalign.bench.study import Study
 from galaxalign.bench.tables import Column, Kind, Row, Table, Value
 from galaxalign.bench.verdicts import GATES
 
-__all__ = ["cost_table", "gate_table", "missing_table", "systems_table"]
-
 _COST: dict[str, tuple[str, Kind]] = {
     "seconds_training": ("Training, s", "number"),
     "seconds_encoding": ("Encoding, s", "number"),

@@ -15,8 +15,6 @@ from galaxalign.bench.study import Study
 from galaxalign.bench.tables import Column, Kind, Row, Table, Value
 from galaxalign.evaluation import by_column
 
-__all__ = ["own_tables"]
-
 _HEADLINE = ("accuracy", "macro_f1", "map_at_5", "map")
 _METHOD, _SHARE = Column("method", "Method"), Column("share", "Labels, %", "number")
 _SEEDS = Column("seeds", "Seeds", "count")

@@ -12,8 +12,6 @@ from galaxalign.bench.config import Line
 from galaxalign.bench.study import Study
 from galaxalign.bench.tables import Column, Row, Table, Value
 
-__all__ = ["METRICS", "of_method", "paper_tables"]
-
 METRICS = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",

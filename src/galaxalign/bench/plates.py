@@ -15,8 +15,6 @@ from galaxalign.data.images import Preprocessing
 from galaxalign.errors import InputError
 from galaxalign.gallery import grid_figure, project
 
-__all__ = ["TestPictures", "grid_plate", "retrieval_plates"]
-
 _TILE = 96
 _ANSWERS = 8
 

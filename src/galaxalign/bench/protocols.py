@@ -36,21 +36,13 @@ from galaxalign.errors import InputError
 from galaxalign.models import to_tensor
 from galaxalign.training import TrainingData
 
-__all__ = ["leaked_data", "with_symbols"]
-
 _TRAINING_SHARE = 0.7  # of the copies, in a random split
 
 
 def leaked_data(
     cell: Cell, benchmark: Benchmark, data: TrainingData, sealed: Sealed, preprocessing: Preprocessing
 ) -> TrainingData:
-    """Return training data into which the protocol of a cell leaks test galaxies; unchanged for other protocols.
-
-    Raises
-    ------
-    InputError
-        The recipe learns from captions or votes, which the copies lack.
-    """
+    """Return training data into which the protocol of a cell leaks test galaxies; unchanged for other protocols."""
     if cell.protocol == "epoch-on-test":
         pictures, labels = sealed.leak(cell.protocol, preprocessing)
         return replace(data, validation_images=pictures, validation_labels=labels, votes=None)

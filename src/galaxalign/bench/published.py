@@ -10,8 +10,6 @@ import pandas as pd
 from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
 
-__all__ = ["read_published"]
-
 _NUMBERS = ["training_share_percent", "value", "spread"]
 _COLUMNS = ("source", "method", "dataset", "training_share_percent", "metric", "value", "spread")
 

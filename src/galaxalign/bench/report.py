@@ -16,8 +16,6 @@ from galaxalign.bench.tables import Table, to_csv, to_latex, to_markdown
 from galaxalign.data.tables import write_text
 from galaxalign.errors import InputError
 
-__all__ = ["Report", "report_files"]
-
 _WRITERS = {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}
 _WRITTEN = ".report-files"
 

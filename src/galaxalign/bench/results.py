@@ -17,8 +17,6 @@ from galaxalign.data.tables import read_table, write_json, write_table
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
-__all__ = ["NO_LEAK", "CellResult", "cell_folder", "finished", "read_results", "write_result"]
-
 NO_LEAK = "none found"
 """Detail of the leak gate if the audit checked everything and found nothing."""
 
@@ -88,15 +86,7 @@ def finished(out: Path, cell: Cell, digest: str | None = None) -> dict[str, Any]
 
 
 def read_results(out: str | Path, benchmark: Benchmark, digests: Mapping[str, str] | None = None) -> list[CellResult]:
-    """Return the finished cells of a benchmark in its order; a note names each damaged one.
-
-    Parameters
-    ----------
-    out : path
-    benchmark : Benchmark
-    digests : mapping, optional
-        The present settings of each cell by its name (see `cell_digest`); cells with other settings are left out.
-    """
+    """Return the finished cells of a benchmark in its order; a note names each damaged one."""
     results = []
     for cell in benchmark.cells():
         try:

@@ -24,8 +24,6 @@ from galaxalign.data.tables import write_text
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
-__all__ = ["Runner"]
-
 _ERROR = "error.txt"
 
 

@@ -22,8 +22,6 @@ from galaxalign.errors import InputError
 from galaxalign.morphology import Taxonomy, load_taxonomy
 from galaxalign.training import Source, catalog_labels, open_source, split_fingerprint
 
-__all__ = ["Answers", "Development", "Sealed", "open_dataset"]
-
 
 @dataclass
 class Development:
@@ -68,15 +66,7 @@ class Sealed:
         return replace(self._catalog, table=self._catalog.table[names])
 
     def answer(self, model: FrozenModel) -> Answers:
-        """Return the predictions of a frozen model with the labels.
-
-        Raises
-        ------
-        InputError
-            No picture can be read.
-        RuntimeError
-            The pictures changed the model.
-        """
+        """Return the predictions of a frozen model with the labels."""
         before = model.digest()
         pictures, good = self._pictures(model.encoder.preprocessing)
         vectors, probabilities = model.predict(pictures)
@@ -106,11 +96,6 @@ def open_dataset(
     """Return the part of a data set that a cell may use, and the test galaxies behind a seal.
 
     `share` is the percentage of the training labels, and `seed` chooses them.
-
-    Raises
-    ------
-    InputError
-        The split is of another catalogue, a part has no labelled galaxy, or a column of `cuts` is missing.
     """
     for column in dataset.cuts:  # the report needs them; fail before the cells run
         if column not in catalog.table:

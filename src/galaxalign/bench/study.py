@@ -21,8 +21,6 @@ from galaxalign.morphology import load_taxonomy, taxonomy_names
 from galaxalign.progress import note
 from galaxalign.training import read_trained_on
 
-__all__ = ["Study", "read_study"]
-
 _RARE = 5  # with fewer galaxies resamples say little
 
 

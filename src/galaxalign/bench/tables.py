@@ -12,8 +12,6 @@ import pandas as pd
 
 from galaxalign.bench.compare import Figure
 
-__all__ = ["Column", "Kind", "Printed", "Row", "Table", "Value", "to_csv", "to_latex", "to_markdown"]
-
 Kind = Literal["text", "count", "number", "figure", "mean", "difference", "published"]
 Value = str | int | float | Figure | None
 

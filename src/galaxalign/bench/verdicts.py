@@ -13,8 +13,6 @@ from scipy.stats import rankdata, t as student
 from galaxalign.bench.compare import Method
 from galaxalign.bench.results import NO_LEAK
 
-__all__ = ["GATES", "Control", "Verdict", "chance_test", "judge", "judge_controls"]
-
 GATES = {
     "leaks": "split leak audit",
     "sealed": "test images without symbol or label-dependent text",

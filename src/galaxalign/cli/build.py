@@ -12,26 +12,11 @@ import typer
 import galaxalign
 from galaxalign.signature import Parameter, parameters
 
-__all__ = ["command"]
-
 _NAMES = {"str": str, "Path": Path}
 
 
 def command(name: str, show: Callable[..., None]) -> Callable[..., None]:
-    """Return a verb as typer takes it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the verb, a function of `galaxalign` with options in its signature.
-    show : callable
-        Runs the verb and prints its answer: ``show(run, **options)``. It is given those options of the verb that it
-        names. Options that only it names are further flags.
-
-    Returns
-    -------
-    callable
-    """
+    """Return a verb as typer takes it."""
     verb = getattr(galaxalign, name)
     own = parameters(verb)
     further = [parameter for parameter in parameters(show) if parameter.name not in {one.name for one in own}]

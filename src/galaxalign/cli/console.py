@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from galaxalign.data.splits import Split
     from galaxalign.gallery import Results
 
-__all__ = [
-    "print_audit",
-    "print_counts",
-    "print_metrics",
-    "print_predictions",
-    "print_results",
-    "print_split",
-    "print_table",
-    "write_results",
-]
-
 _METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -42,15 +31,7 @@ _SHOWN = 20
 
 
 def print_table(columns: Mapping[str, Literal["left", "right"]], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text under a header; with rules and colours on a terminal only.
-
-    Parameters
-    ----------
-    columns : dict of str to {"left", "right"}
-        The header and how each column is aligned.
-    rows : sequence of sequence of str
-        The cells, printed whole however long they are.
-    """
+    """Print rows of text under a header; with rules and colours on a terminal only."""
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table

@@ -9,8 +9,6 @@ import typer
 
 from galaxalign import verbs
 
-__all__ = ["list_"]
-
 
 def list_(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All there is to say about one.")] = None,

@@ -14,8 +14,6 @@ from galaxalign.cli import data_sets, show
 from galaxalign.cli.build import command
 from galaxalign.errors import InputError
 
-__all__ = ["app", "main"]
-
 # In the order of --help.
 _VERBS = (
     "train", "transfer", "classify", "evaluate", "embed", "fit_votes", "index", "search", "project", "benchmark",

@@ -10,20 +10,6 @@ import numpy as np
 
 from galaxalign.errors import InputError
 
-__all__ = [
-    "SCALARS",
-    "checked",
-    "class_count",
-    "counts",
-    "from_sums",
-    "mean_columns",
-    "mean_from_sums",
-    "percentiles",
-    "rates",
-    "resampled_sums",
-    "summands",
-]
-
 SCALARS = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier")
 _BINS = 15
 # Weights of a block of resamples: 4 million float64 are 32 MB.

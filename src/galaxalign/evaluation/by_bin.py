@@ -12,8 +12,6 @@ import pandas as pd
 from galaxalign.errors import InputError
 from galaxalign.evaluation.metrics import bootstrap_intervals, bootstrap_mean, classification_metrics
 
-__all__ = ["by_column"]
-
 _CLASSIFICATION, _RETRIEVAL = ("accuracy", "macro_f1"), ("map", "map_at_5")
 
 

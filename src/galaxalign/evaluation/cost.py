@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Meter", "parameters"]
-
 _RAPL = Path("/sys/class/powercap")
 # A processor's counter holds 65 to 262 kJ before it starts again at 0: minutes under full load.
 _INTERVAL = 20.0

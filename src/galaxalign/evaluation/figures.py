@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "confusion_matrix",
-    "learning_curves",
-    "new_figure",
-    "readable",
-    "reliability_bins",
-    "reliability_diagram",
-    "save_figure",
-    "wilson_interval",
-    "wrapped",
-]
-
 # Okabe & Ito (2008): told apart with any kind of colour vision. Lines differ in dashes and markers too.
 _BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 _LINES = (

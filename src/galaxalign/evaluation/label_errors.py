@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from galaxalign.errors import InputError
 
-__all__ = ["improbable_labels"]
-
 
 def improbable_labels(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the rows whose label is probably wrong, the least probable first.

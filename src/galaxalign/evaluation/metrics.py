@@ -24,24 +24,8 @@ from galaxalign.evaluation.bootstrap import (
 from galaxalign.evaluation.retrieval import (
     RETRIEVAL_METRICS,
     RetrievalScores,
-    precision_at_k,
-    retrieval_metrics,
     retrieval_scores,
 )
-
-__all__ = [
-    "Metric",
-    "RetrievalScores",
-    "bootstrap_intervals",
-    "bootstrap_mean",
-    "classification_metrics",
-    "evaluate_predictions",
-    "paired_difference",
-    "precision_at_k",
-    "retrieval_intervals",
-    "retrieval_metrics",
-    "retrieval_scores",
-]
 
 Metric = Literal[
     "accuracy",
@@ -184,18 +168,6 @@ def retrieval_intervals(
 
     Queries are resampled against a fixed gallery. A resample that happens to miss a class averages
     ``map_class_mean`` over the classes it has.
-
-    Parameters
-    ----------
-    scores : RetrievalScores
-        The scores of the queries, from `retrieval_scores`.
-    groups, n, seed
-        As for `bootstrap_intervals`.
-
-    Returns
-    -------
-    dict
-        (low, high) by metric; empty where no two galaxies share a class.
     """
     if not np.isfinite(scores.average_precision).any():
         return {}

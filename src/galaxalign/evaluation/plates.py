@@ -15,8 +15,6 @@ from galaxalign.evaluation.figures import new_figure, readable, save_figure, wra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["contact_sheet", "plate", "retrieval_panel"]
-
 _GROUND, _INK, _FAINT = "#101217", "#E8EAED", "#9AA0A8"
 _RIGHT, _WRONG = "#2FBF71", "#E8554E"
 

@@ -11,8 +11,6 @@ import torch
 from galaxalign.errors import InputError
 from galaxalign.evaluation.bootstrap import mean_columns, mean_from_sums
 
-__all__ = ["RETRIEVAL_METRICS", "RetrievalScores", "precision_at_k", "retrieval_metrics", "retrieval_scores"]
-
 _TOP = 5
 _RECALLS = (1, 5, 10)
 RETRIEVAL_METRICS = ("map", "map_class_mean", "map_at_5", *(f"recall_at_{k}" for k in _RECALLS))
@@ -146,49 +144,6 @@ def retrieval_scores(vectors: np.ndarray, labels: np.ndarray, *, chunk: int = 10
             first_hit[rows] = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, 0)
     back = np.argsort(shuffle)
     return RetrievalScores(precision[back], precision_at_5[back], first_hit[back], classes[back])
-
-
-def precision_at_k(
-    queries: np.ndarray, query_labels: np.ndarray, gallery: np.ndarray, labels: np.ndarray, *, k: int = 10
-) -> np.ndarray:
-    """Return the share of each query's first k gallery entries that have its class.
-
-    For queries that are not in the gallery: symbols or texts looking for galaxies.
-
-    Parameters
-    ----------
-    queries : array_like, shape (Q, D)
-        Embeddings that ask.
-    query_labels : array_like of int, shape (Q,)
-        The class each of them looks for.
-    gallery : array_like, shape (N, D)
-        Embeddings of the galaxies.
-    labels : array_like of int, shape (N,)
-        Their classes.
-    k : int
-        List length.
-
-    Returns
-    -------
-    ndarray, shape (Q,), float64
-
-    Raises
-    ------
-    InputError
-        The gallery has fewer than k galaxies, or a vector is zero or not finite.
-    """
-    asking, stored = _unit(queries), torch.from_numpy(_unit(gallery))
-    if not 0 < k <= len(stored):
-        raise InputError(f"precision at {k} needs a gallery of at least {k} galaxies; this one has {len(stored)}")
-    step = max(1, _BLOCK_ELEMENTS // len(stored))
-    found = [
-        (torch.from_numpy(asking[start : start + step]) @ stored.T).topk(k, dim=1).indices.numpy()
-        for start in range(0, len(asking), step)
-    ]
-    if not found:
-        return np.zeros(0)
-    wanted = np.asarray(query_labels)[:, None]
-    return np.asarray((np.asarray(labels)[np.concatenate(found)] == wanted).mean(axis=1))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

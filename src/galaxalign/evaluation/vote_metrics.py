@@ -13,8 +13,6 @@ from galaxalign.evaluation.bootstrap import percentiles, resampled_sums
 from galaxalign.models import vote_log_likelihood
 from galaxalign.morphology import DecisionTree, Votes
 
-__all__ = ["VoteScores", "score_votes"]
-
 # Summands of a galaxy and a question.
 _ERROR, _VOTES, _LIKELIHOOD, _ASKED, _NOISE = range(5)
 _METRICS = ("rmse", "log_likelihood")
@@ -64,13 +62,7 @@ class VoteScores:
         return found
 
     def minus(self, other: VoteScores, *, n: int = 1000, seed: int = 0) -> dict[str, dict[str, list[float]]]:
-        """Return the difference to another's figures, by question and metric, with its 95 % interval on the same draws.
-
-        Raises
-        ------
-        ValueError
-            The scores are not of the same votes.
-        """
+        """Return the difference to another, by question and metric, with its 95 % interval on the same draws."""
         if not np.array_equal(self.summands[..., _VOTES], other.summands[..., _VOTES]):
             raise ValueError("the scores are of other votes; score both on the same galaxies")
         points = [_values(scores.summands.sum(axis=0)[None]) for scores in (self, other)]
@@ -104,13 +96,7 @@ def score_votes(
     *,
     groups: NDArray[Any] | None = None,
 ) -> VoteScores:
-    """Return how well expected fractions and concentrations, both (N, A), fit the votes on N galaxies.
-
-    Raises
-    ------
-    ValueError
-        Shapes do not fit, or votes do not say of how many volunteers.
-    """
+    """Return how well expected fractions and concentrations, both (N, A), fit the votes on N galaxies."""
     tree, counts = votes.tree, votes.counts().astype(np.float64)
     if np.shape(fractions) != counts.shape:
         raise ValueError(f"fractions of shape {np.shape(fractions)} for votes of shape {counts.shape}")

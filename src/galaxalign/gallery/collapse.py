@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from galaxalign.data.catalogs import SAME_OBJECT
 from galaxalign.gallery.memory import Candidates
 
-__all__ = ["SAME_PICTURE", "collapsed"]
-
 SAME_PICTURE = 1 - 1e-6
 """Cosine of two embeddings from which they are taken for the same picture.
 
@@ -27,13 +25,6 @@ def collapsed(found: Candidates, count: int) -> list[list[int]]:
     Two entries are one galaxy within 2 arcsec of each other, or where their vectors are the same but for rounding. An
     entry is compared with the best entry of each galaxy so far, not with every entry, so that a chain of similar
     pictures does not become one galaxy.
-
-    Parameters
-    ----------
-    found : Candidates
-        Best first.
-    count : int
-        How many of them take part, from the first.
     """
     unit = _directions(found.ra[:count], found.dec[:count])
     nearest = np.cos(np.radians(SAME_OBJECT / 3600)) - _ROUNDING

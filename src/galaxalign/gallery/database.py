@@ -15,23 +15,6 @@ from typing import Any, TypeVar
 
 from galaxalign.errors import InputError
 
-__all__ = [
-    "ABOUT",
-    "EXACT_BELOW",
-    "FORMAT",
-    "GALAXIES",
-    "HEALPIX",
-    "HEALPIX_ORDER",
-    "SAMPLE",
-    "awaited",
-    "connect",
-    "is_index",
-    "open_galaxies",
-    "read_about",
-    "readable_errors",
-    "table_names",
-]
-
 T = TypeVar("T")
 
 GALAXIES, SAMPLE, ABOUT = "galaxies", "sample", "about"

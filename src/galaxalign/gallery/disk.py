@@ -33,8 +33,6 @@ from galaxalign.gallery.sky_condition import sky_condition
 if TYPE_CHECKING:
     from mocpy import MOC
 
-__all__ = ["DiskRows"]
-
 _REFETCHED = 2000  # vectors that one part has compared exactly, at most
 _IDS = 500  # ids in one condition
 _LARGE = 2_000_000

@@ -24,8 +24,6 @@ from galaxalign.data.images import OK, is_read
 from galaxalign.data.tables import described, parquet_metadata
 from galaxalign.errors import InputError
 
-__all__ = ["EmbeddingWriter", "Embeddings", "read_metadata"]
-
 _KEY = b"galaxalign"
 _FORMAT = 1
 _GROUP_BYTES = 64 * 2**20

@@ -21,8 +21,6 @@ from galaxalign.inference import encode_array
 from galaxalign.models import Model, default_device, load_model
 from galaxalign.morphology import DRAWING_SUFFIXES, Taxonomy, load_drawing
 
-__all__ = ["PartEncoder", "from_data_url", "model_of"]
-
 _KINDS = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
@@ -42,21 +40,7 @@ _NO_DRAWING = re.compile(
 
 
 def model_of(metadata: Mapping[str, Any], model: str | Path | None = None, device: str | None = None) -> Model:
-    """Return the model that made some embeddings.
-
-    Parameters
-    ----------
-    metadata : mapping
-        Of the embeddings file or index.
-    model : path, optional
-        By default the one that the metadata name.
-    device : str, optional
-
-    Raises
-    ------
-    InputError
-        It is another model or one with another preprocessing, or it cannot be found.
-    """
+    """Return the model that made some embeddings."""
     named = str(model) if model is not None else str(metadata.get("model", ""))
     if not named:
         raise InputError("the embeddings do not say which model made them; name it with --model")
@@ -100,19 +84,7 @@ class PartEncoder:
         return self._model
 
     def vector(self, part: Part, *, files: bool = True) -> np.ndarray:
-        """Return the unit vector (D,) of a text, image, symbol or sketch.
-
-        Parameters
-        ----------
-        part : Part
-        files : bool
-            Whether an image may be named by its path; a data URL always may.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, or the model does not know such parts.
-        """
+        """Return the unit vector (D,) of a text, image, symbol or sketch."""
         value = str(part.value)
         encoder = self.model.encoder
         if part.kind == "text":

@@ -15,8 +15,6 @@ from galaxalign.gallery.gallery import Gallery
 from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Results
 
-__all__ = ["export_marks", "marks_table", "read_marks", "refine", "refined_query"]
-
 CLASSIFIER_FROM = 2
 """Marks of each kind from which a classifier takes the place of Rocchio's rule; see benchmarks/feedback.py."""
 
@@ -118,24 +116,7 @@ def read_marks(path: str | Path) -> tuple[list[str], list[str]]:
 
 
 def marks_table(gallery: Gallery, good: Sequence[str], bad: Sequence[str], *, label: str, other: str = "") -> pa.Table:
-    """Return marked galaxies as a catalogue of labels.
-
-    Parameters
-    ----------
-    gallery : Gallery
-    good, bad : sequence of str
-        Ids.
-    label : str
-        What the good ones are.
-    other : str
-        What the bad ones are; by default ``not_`` and the label.
-
-    Returns
-    -------
-    pyarrow.Table
-        `id_str`, `file_loc` where the gallery knows the images, `label`, and the positions where known: what
-        ``galaxalign train`` takes as a catalogue.
-    """
+    """Return marked galaxies as a catalogue of labels."""
     _check_marks(good, bad)
     if not label.strip():
         raise InputError("the label of the good galaxies is empty; give it a name")

@@ -21,8 +21,6 @@ from galaxalign.gallery.query import Cone
 if TYPE_CHECKING:
     from mocpy import MOC
 
-__all__ = ["SqlFilter", "check_where", "in_cone", "in_moc", "read_moc", "real_positions", "unanswered"]
-
 _FUNCTIONS = frozenset({"abs", "round", "lower", "upper", "length", "substr", "coalesce", "nullif", "like", "trim"})
 _STEPS, _MOST_STEPS = 10_000, 50_000  # a condition is stopped after 500 million steps of SQLite
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
@@ -53,13 +51,7 @@ class SqlFilter:
             self._key += "_"
 
     def rows(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows fulfil a condition, bool (N,).
-
-        Raises
-        ------
-        InputError
-            The condition is no SQL, names a column that is not there, or does more than compare.
-        """
+        """Return which rows fulfil a condition, bool (N,)."""
         check_where(where)
         lowered = where.lower()
         named = [name for name in self._table.column_names if name.lower() in lowered]

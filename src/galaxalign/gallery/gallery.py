@@ -24,8 +24,6 @@ from galaxalign.gallery.query import Part, Query
 from galaxalign.gallery.results import Result, Results
 from galaxalign.gallery.scoring import contributions
 
-__all__ = ["Gallery", "open_gallery"]
-
 _SAMPLE = 10_000
 _WORDS = ("string", "large_string")
 

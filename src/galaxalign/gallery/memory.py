@@ -21,9 +21,6 @@ from galaxalign.gallery.filters import SqlFilter, in_cone, in_moc, read_moc, rea
 from galaxalign.gallery.query import Cone
 from galaxalign.gallery.scoring import best, combine_scores, moments, similarities
 
-__all__ = ["PIECE", "Candidates", "MemoryRows", "Sieve", "unknown_columns"]
-
-
 PIECE = 32_768
 """Galaxies that are read at a time."""
 
@@ -144,13 +141,7 @@ class MemoryRows:
         return self._select(columns).take(pa.array(rows))
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit vectors (len(ids), D), float32.
-
-        Raises
-        ------
-        InputError
-            An id is not there, or its image could not be read.
-        """
+        """Return unit vectors (len(ids), D), float32."""
         places = [self._place(identity) for identity in ids]
         status = self._table.column("status")
         for identity, place in zip(ids, places, strict=True):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_LABELLED", "LEAST_RIGHT", "chance_of_being_right"]
-
 LEAST_LABELLED, LEAST_RIGHT = 100, 5
 """Labelled galaxies, and those of them with the label looked for, below which nothing is estimated."""
 

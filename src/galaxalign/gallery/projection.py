@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["METHODS", "class_styles", "grid_figure", "map_figure", "project", "snap_to_grid"]
-
 METHODS = ("tsne", "umap", "pca")
 
 _MINIMUM = 4

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from galaxalign.errors import InputError
 
-__all__ = ["MAX_ANSWERS", "Cone", "Kind", "Part", "Query", "complaint", "read_query"]
-
 Kind = Literal["text", "image", "id", "symbol", "sketch", "vector"]
 
 MAX_ANSWERS = 10_000

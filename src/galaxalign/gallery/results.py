@@ -18,8 +18,6 @@ from galaxalign.gallery.query import Query
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Result", "Results"]
-
 
 @dataclass(frozen=True, slots=True)
 class Result:

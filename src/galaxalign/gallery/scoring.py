@@ -4,15 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = [
-    "best",
-    "combine_scores",
-    "contributions",
-    "moments",
-    "similarities",
-    "standardised",
-]
-
 _CHUNK = 65_536
 
 

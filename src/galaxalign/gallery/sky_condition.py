@@ -16,8 +16,6 @@ from galaxalign.gallery.query import Cone
 if TYPE_CHECKING:
     from mocpy import MOC
 
-__all__ = ["sky_condition"]
-
 _RANGES = 300  # pieces of the sky in one condition
 
 

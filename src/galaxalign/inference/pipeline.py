@@ -14,15 +14,6 @@ from galaxalign.data.images import is_read
 from galaxalign.models import Encoder, Pixels, eight_views, prototypes, to_tensor
 from galaxalign.morphology import Taxonomy, class_prompts, symbol_bank
 
-__all__ = [
-    "encode_array",
-    "encode_catalog",
-    "encode_views",
-    "encode_whole",
-    "prompt_prototypes",
-    "symbol_prototypes",
-]
-
 _BATCH = 64
 
 

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from galaxalign.data.images import Preprocessing
 
-__all__ = ["Encoder", "Pixels", "eight_views", "fingerprint", "to_tensor"]
-
 Pixels = Tensor | np.ndarray
 """Images as uint8: torch (N, 3, S, S) or numpy (N, S, S, 3)."""
 
@@ -96,13 +94,7 @@ def eight_views(images: Tensor, *, mirror: bool = True) -> list[Tensor]:
 
 
 def fingerprint(parts: dict[str, Any]) -> str:
-    """Return 16 hex digits that identify tensors and settings.
-
-    Parameters
-    ----------
-    parts : dict of str to Tensor, str or number
-        Order does not matter.
-    """
+    """Return 16 hex digits that identify tensors and settings."""
     import hashlib
 
     digest = hashlib.sha256()

@@ -20,8 +20,6 @@ from galaxalign.models.msn import build_msn
 from galaxalign.models.open_clip_models import build_clip
 from galaxalign.models.vision import VisionEncoder, build_vision
 
-__all__ = ["chain_for_store", "default_device", "load_encoder"]
-
 
 def default_device(device: str | None = None) -> torch.device:
     """Return the named device, or the fastest there is.

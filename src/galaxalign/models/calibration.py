@@ -8,8 +8,6 @@ from scipy.special import log_softmax, softmax
 
 from galaxalign.errors import InputError
 
-__all__ = ["apply_temperature", "fit_temperature"]
-
 # Far outside what networks need; keeps the search finite where the logits say nothing at all.
 _BOUNDS = (1e-3, 1e3)
 
@@ -56,13 +54,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature), float32, shape (N, K); safe for logits of any size.
-
-    Raises
-    ------
-    InputError
-        A logit is not finite, or the temperature is not positive.
-    """
+    """Return softmax(logits / temperature), float32, shape (N, K); safe for logits of any size."""
     if not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"the temperature is {temperature}; it must be a positive number")
     return softmax(_checked(logits) / temperature, axis=1).astype(np.float32)

@@ -13,8 +13,6 @@ from galaxalign.errors import InputError
 from galaxalign.models.calibration import fit_temperature
 from galaxalign.models.classifiers import CLASSIFIERS, ClassifierChoice
 
-__all__ = ["ClassVectors", "compare_classifiers"]
-
 Criterion = Literal["log_loss", "macro_f1", "accuracy", "mean"]
 Labelled = tuple[np.ndarray, np.ndarray]
 

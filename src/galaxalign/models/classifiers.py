@@ -15,13 +15,6 @@ import numpy as np
 from galaxalign.errors import InputError
 from galaxalign.models.calibration import apply_temperature
 
-__all__ = [
-    "CLASSIFIERS",
-    "ClassifierChoice",
-    "prototypes",
-    "zero_shot",
-]
-
 Criterion = Literal["log_loss", "macro_f1", "accuracy", "mean"]
 
 # From the simplest to the one with most parameters; a tie goes to the simpler.

@@ -15,8 +15,6 @@ from galaxalign.models.base import Pixels
 from galaxalign.models.cpu import depthwise_in_fp32
 from galaxalign.models.image_tower import ImageTower, Normalization
 
-__all__ = ["ClipEncoder"]
-
 
 class ClipEncoder(ImageTower):
     """An open_clip model, the preprocessing it expects, and a symbol tower once there is one.

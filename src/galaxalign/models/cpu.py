@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bf16_is_fast", "depthwise_in_fp32", "tune_allocator"]
-
 _MALLOC_TRIM_THRESHOLD, _MALLOC_TOP_PAD, _MALLOC_MMAP_MAX = -1, -2, -4
 
 

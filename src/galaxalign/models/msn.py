@@ -14,8 +14,6 @@ from galaxalign.data.images import Preprocessing
 from galaxalign.errors import InputError
 from galaxalign.models.vision import VisionEncoder, create_timm, read_weights
 
-__all__ = ["MSN", "build_msn", "msn_to_timm"]
-
 MSN = {
     "facebook/vit-msn-small": "vit_small_patch16_224",
     "facebook/vit-msn-base": "vit_base_patch16_224",
@@ -45,18 +43,7 @@ _RENAMED = [
 
 
 def msn_to_timm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a ViTMSNModel in the names of timm's vision transformer.
-
-    Parameters
-    ----------
-    weights : mapping of str to Tensor
-        In the names of transformers; queries, keys and values, which timm has in one matrix, are joined.
-
-    Raises
-    ------
-    InputError
-        Queries, keys or values are missing.
-    """
+    """Return the weights of a ViTMSNModel in the names of timm's vision transformer."""
     found = {}
     for name, value in weights.items():
         for pattern, new in _RENAMED:
@@ -82,26 +69,7 @@ def build_msn(
     pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> VisionEncoder:
-    """Return an image tower of MSN.
-
-    Parameters
-    ----------
-    name : str
-        "msn:facebook/vit-msn-base", from the hub, or "msn:facebook/vit-msn-base@FILE.safetensors", the repository's
-        weights in a local file.
-    preprocessing : Preprocessing, optional
-        All but its size counts; the whole frame by default.
-    size : int, optional
-        Side of the pictures in pixels, 224 by default; position embeddings are resampled.
-    pretrained : bool
-        False: random weights; neither the hub nor the file is asked.
-    device : device
-
-    Raises
-    ------
-    InputError
-        No such model, or its weights cannot be had or do not fit.
-    """
+    """Return an image tower of MSN."""
     repository, _, file = name.removeprefix("msn:").partition("@")
     if repository not in MSN:
         raise InputError(

@@ -13,8 +13,6 @@ from galaxalign.errors import InputError
 from galaxalign.models.clip import ClipEncoder
 from galaxalign.models.vision import read_weights, width_at
 
-__all__ = ["build_clip"]
-
 
 def build_clip(
     name: str,
@@ -24,26 +22,7 @@ def build_clip(
     pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> ClipEncoder:
-    """Return an open_clip model by name.
-
-    Parameters
-    ----------
-    name : str
-        "ARCHITECTURE" (random weights), "ARCHITECTURE/PRETRAINED", "ARCHITECTURE@FILE",
-        "hf-hub:OWNER/MODEL" or "local-dir:FOLDER".
-    preprocessing : Preprocessing, optional
-        All but its size counts.
-    size : int, optional
-        Side of the pictures in pixels; that of the model by default. Position embeddings are resampled.
-    pretrained : bool
-        False: random weights, those of the text tower too, whatever file or tag the name has.
-    device : device
-
-    Raises
-    ------
-    InputError
-        open_clip does not know the name, the weights cannot be had, or the model cannot look at pictures of that size.
-    """
+    """Return an open_clip model by name."""
     import open_clip
 
     architecture, file, tag = _parts(name)

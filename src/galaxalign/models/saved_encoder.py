@@ -24,8 +24,6 @@ from galaxalign.models.vision import (
     verify_sha256,
 )
 
-__all__ = ["ENCODER_FILES", "halve", "load_saved_encoder", "save_encoder"]
-
 _WEIGHTS = "open_clip_model.safetensors"
 _TRUNK = "image_encoder.safetensors"
 _SYMBOLS = "symbol_encoder.safetensors"

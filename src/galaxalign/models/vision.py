@@ -18,17 +18,6 @@ from galaxalign.models.base import Pixels
 from galaxalign.models.cpu import depthwise_in_fp32, tune_allocator
 from galaxalign.models.image_tower import ImageTower, Normalization
 
-__all__ = [
-    "VisionEncoder",
-    "build_vision",
-    "create_timm",
-    "drop_untrained_head",
-    "normalization",
-    "read_weights",
-    "verify_sha256",
-    "width_at",
-]
-
 _BY_FILE = (
     'timm:ARCHITECTURE@FILE.safetensors (ARCHITECTURE is the "architecture" in the repository\'s config.json; how a '
     "pytorch_model.bin becomes one stands in docs/benchmark/systems.md)"
@@ -102,13 +91,7 @@ def verify_sha256(path: Path, expected: str) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file as float32.
-
-    Raises
-    ------
-    InputError
-        The file is missing or is not safetensors.
-    """
+    """Return the tensors of a safetensors file as float32."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -126,24 +109,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def create_timm(
     architecture: str, weights: dict[str, Tensor] | None, *, size: int, pretrained: bool = True
 ) -> nn.Module:
-    """Return a timm tower without classifier, with the given weights, those of the hub, or random ones.
-
-    Parameters
-    ----------
-    architecture : str
-        timm's name, with `hf_hub:` where it is a repository.
-    weights : dict or None
-        In timm's names; position embeddings are resampled to `size`. None takes them from the hub.
-    size : int
-        Side of the images in pixels.
-    pretrained : bool
-        False: random weights; the hub is not asked, and of the given ones only the names count.
-
-    Raises
-    ------
-    InputError
-        timm does not know the name, the hub is out of reach, or the weights do not fit.
-    """
+    """Return a timm tower without classifier, with the given weights, those of the hub, or random ones."""
     import timm
 
     tune_allocator()
@@ -191,13 +157,7 @@ def untrained_timm(architecture: str, *, size: int, pretrained: bool = False) ->
 
 @torch.no_grad()
 def width_at(tower: nn.Module, size: int, *, name: str, device: torch.device | str = "cpu") -> int:
-    """Return the length of a tower's vectors of images of some size.
-
-    Raises
-    ------
-    InputError
-        The tower cannot look at images of that size.
-    """
+    """Return the length of a tower's vectors of images of some size."""
     training = tower.training
     try:
         return int(tower.eval()(torch.zeros(1, 3, size, size, device=device)).shape[1])
@@ -228,25 +188,7 @@ def build_vision(
     pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> VisionEncoder:
-    """Return a timm tower by name, its weights from the hub or from a local file.
-
-    Parameters
-    ----------
-    name : str
-        "MODEL", "MODEL@FILE.safetensors" or "hf_hub:OWNER/MODEL"; "timm:" may stand before it.
-    preprocessing : Preprocessing, optional
-        All but its size counts; the whole frame by default.
-    size : int, optional
-        Side of the pictures in pixels; that of the weights by default.
-    pretrained : bool
-        False: random weights; the hub is not asked, and of a file only the names count.
-    device : device
-
-    Raises
-    ------
-    InputError
-        timm does not know the name, the weights cannot be had or do not fit, or the size is none for this tower.
-    """
+    """Return a timm tower by name, its weights from the hub or from a local file."""
     from timm import get_pretrained_cfg
 
     architecture, _, file = name.removeprefix("timm:").partition("@")

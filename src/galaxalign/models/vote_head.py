@@ -23,8 +23,6 @@ from galaxalign.models.vote_likelihood import START, concentrations, dirichlet_m
 from galaxalign.morphology import QUESTION_KEYS, DecisionTree, Votes, answer_prompts
 from galaxalign.strict_toml import TomlTable
 
-__all__ = ["VoteHead", "calibrate_votes", "fit_vote_head", "vote_columns", "zero_shot_votes"]
-
 _FITTED, _WORDS = "dirichlet", "prompts"
 _SAVED = ("name", "temperature", "settings", "validation", "n_train", "n_validation")
 # On 669 galaxies the best on validation data lies in the middle of these.

@@ -13,15 +13,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = [
-    "START",
-    "concentrations",
-    "constant_outputs",
-    "dirichlet_multinomial_loss",
-    "question_loss",
-    "vote_log_likelihood",
-]
-
 START = -2.5
 """Output that a fit begins with: concentrations of a few pseudo-votes, where the first steps are long enough."""
 

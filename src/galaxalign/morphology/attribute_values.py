@@ -12,8 +12,6 @@ from galaxalign.morphology.attributes import Attribute, Level
 from galaxalign.morphology.morphology import Morphology
 from galaxalign.morphology.taxonomy import Taxonomy
 
-__all__ = ["IN_DISC_PLANE", "AttributeValue", "attribute_morphology", "read_attributes"]
-
 _OF_ARMS = frozenset({"arms", "arm_strength", "winding", "handedness"})
 IN_DISC_PLANE = _OF_ARMS | {"bar", "inner_ring", "outer_ring"}
 """Morphology fields that are visible neither in an edge-on disc nor without a disc."""
@@ -88,21 +86,6 @@ def read_attributes(taxonomy: Taxonomy, row: Mapping[str, Any], base: Morphology
 
     Leaves out arms, bars and rings of a spheroid or an edge-on disc, arms if the class has none, attributes whose
     `needs` is not certain, and the inclination if it is unknown whether there is a disc.
-
-    Parameters
-    ----------
-    taxonomy : Taxonomy
-        Its attributes name the columns.
-    row : mapping
-        ``<attribute>``, ``<attribute>_inf`` and ``<attribute>_sup`` by column, in any case; negative, NaN
-        or absent is undefined.
-    base : Morphology
-        That of the galaxy's class; `Morphology()` if the class is unknown.
-
-    Raises
-    ------
-    InputError
-        If a value is not a number.
     """
     smooth = base.form == "smooth"
     found = list(_defined(taxonomy, row, smooth))
@@ -126,18 +109,7 @@ def read_attributes(taxonomy: Taxonomy, row: Mapping[str, Any], base: Morphology
 
 
 def attribute_morphology(taxonomy: Taxonomy, row: Mapping[str, Any], base: Morphology) -> Morphology:
-    """Return the Morphology of a class refined by the attributes of one of its galaxies.
-
-    Parameters
-    ----------
-    taxonomy, row, base
-        As for `read_attributes`; an attribute that is undefined or has wide bounds leaves its field as in `base`.
-
-    Raises
-    ------
-    InputError
-        If a value is not a number or lies outside the range of its field.
-    """
+    """Return the Morphology of a class refined by the attributes of one of its galaxies."""
     changes: dict[str, Any] = {}
     for graded in read_attributes(taxonomy, row, base):
         # Without words the bounds are too wide, or the level has no meaning.

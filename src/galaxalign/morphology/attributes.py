@@ -10,8 +10,6 @@ from galaxalign.errors import InputError
 from galaxalign.morphology.morphology import Morphology, morphology_from_table
 from galaxalign.strict_toml import TomlTable
 
-__all__ = ["ATTRIBUTE_KEYS", "Attribute", "Level"]
-
 ATTRIBUTE_KEYS = ("name", "title", "field", "needs", "levels", "smooth_levels")
 _LEVEL_KEYS = ("value", "words", "morphology")
 

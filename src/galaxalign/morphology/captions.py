@@ -10,22 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from galaxalign.morphology.attribute_values import IN_DISC_PLANE, AttributeValue, attribute_morphology, read_attributes
+from galaxalign.morphology.attribute_values import IN_DISC_PLANE, AttributeValue, read_attributes
 from galaxalign.morphology.decision_tree import Answer
-from galaxalign.morphology.grammar import flip_caption, join_noun_phrases, sentence, with_article
+from galaxalign.morphology.grammar import join_noun_phrases, sentence, with_article
 from galaxalign.morphology.morphology import Morphology
 from galaxalign.morphology.taxonomy import GalaxyClass, Taxonomy
-
-__all__ = [
-    "answer_prompts",
-    "attribute_caption",
-    "attribute_morphology",
-    "class_caption",
-    "class_prompts",
-    "describe",
-    "field_words",
-    "flip_caption",
-]
 
 _PROMPTS = (
     "A picture of {}",

@@ -14,8 +14,6 @@ from galaxalign.errors import InputError
 from galaxalign.morphology.morphology import Morphology, as_table, morphology_from_table
 from galaxalign.strict_toml import TomlTable
 
-__all__ = ["QUESTION_KEYS", "Answer", "DecisionTree", "Question"]
-
 QUESTION_KEYS = ("name", "text", "answers")
 _ANSWER_KEYS = ("name", "title", "phrases", "morphology", "leads_to", "share_column", "words", "subjects")
 

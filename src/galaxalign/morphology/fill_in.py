@@ -9,8 +9,6 @@ import numpy as np
 
 from galaxalign.morphology.morphology import Morphology
 
-__all__ = ["complete", "scatter"]
-
 # How far the galaxies of one class differ from each other (1 sigma); 0 and 1 mean "none" and "all" and stay.
 _SCATTER = {
     "axis_ratio": 0.04,

@@ -15,8 +15,6 @@ from scipy.ndimage import gaussian_filter
 
 from galaxalign.morphology.morphology import Morphology
 
-__all__ = ["Array", "GalaxyBody", "Light", "smooth_noise"]
-
 Array = NDArray[np.float64]
 
 

@@ -6,8 +6,6 @@ import re
 
 import numpy as np
 
-__all__ = ["PARTICIPLES", "flip_caption", "join_noun_phrases", "listed", "sentence", "with_article"]
-
 _OPENINGS = ("{}", "a picture of {}", "an image of {}")
 
 PARTICIPLES = ("seen ", "merging ", "crossed ")
@@ -39,17 +37,7 @@ def join_noun_phrases(words: str, more: str) -> str:
 
 
 def sentence(subject: str, clauses: list[str], rng: np.random.Generator | None = None) -> str:
-    """Return "A <subject> seen <how>, with <what it has>, but <what it lacks>.".
-
-    Parameters
-    ----------
-    subject : str
-        Noun phrase without article.
-    clauses : list of str
-        Noun phrases; `PARTICIPLES` ("seen …") follow the subject, "no …" come last.
-    rng : numpy.random.Generator, optional
-        Varies the opening and the verb.
-    """
+    """Return "A <subject> seen <how>, with <what it has>, but <what it lacks>."."""
     seen = [words for words in clauses if words.removeprefix("possibly ").startswith(PARTICIPLES)]
     lacks = [words for words in clauses if words.startswith("no ")]
     has = [words for words in clauses if words not in seen and words not in lacks]

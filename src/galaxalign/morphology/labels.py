@@ -10,8 +10,6 @@ from numbers import Real
 
 from galaxalign.errors import InputError
 
-__all__ = ["LabelLookup", "is_missing"]
-
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 

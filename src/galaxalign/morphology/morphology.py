@@ -9,8 +9,6 @@ from typing import Any, Literal, get_args
 from galaxalign.errors import InputError
 from galaxalign.strict_toml import TomlTable
 
-__all__ = ["BulgeShape", "Form", "Handedness", "Morphology", "as_table", "morphology_from_table"]
-
 Form = Literal["smooth", "featured", "artifact"]
 Handedness = Literal["clockwise", "anticlockwise"]
 BulgeShape = Literal["round", "boxy", "none"]

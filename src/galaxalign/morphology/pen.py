@@ -10,8 +10,6 @@ import drawsvg
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pen", "Points", "direction", "ellipse", "incline", "segment"]
-
 OUTLINE_POINTS = 48
 """Points along a closed outline or an arm: smooth at several hundred pixels."""
 

@@ -9,8 +9,6 @@ from scipy.special import k1
 from galaxalign.morphology.galaxy_body import Array, GalaxyBody, Light, smooth_noise
 from galaxalign.morphology.morphology import Morphology
 
-__all__ = ["galaxy_light"]
-
 # Relative flux in z, r, g of old, mixed and young stars and of regions of ionised gas.
 _OLD = np.array([1.05, 1.0, 0.96])
 _DISC = np.array([0.99, 0.99, 1.04])
@@ -20,19 +18,7 @@ _EXTINCTION = np.array([0.55, 1.0, 1.45])  # optical depth of dust relative to r
 
 
 def galaxy_light(morphology: Morphology, rng: np.random.Generator, *, shape: tuple[int, int], radius: float) -> Light:
-    """Return the light of a galaxy in the middle of the image.
-
-    Parameters
-    ----------
-    morphology : Morphology
-        With its fields filled in (see `galaxalign.morphology.fill_in.complete`).
-    rng : numpy.random.Generator
-        Orientation, colours, clumps and all else that the morphology does not say.
-    shape : (int, int)
-        Height and width of the image in pixels.
-    radius : float
-        Semi-major axis of the visible galaxy in pixels.
-    """
+    """Return the light of a galaxy in the middle of the image."""
     if morphology.merger:
         return _merger(morphology, rng, shape, radius)
     body = GalaxyBody.draw(morphology, rng, shape, radius)

@@ -11,8 +11,6 @@ import numpy as np
 from galaxalign.morphology.morphology import Morphology
 from galaxalign.morphology.pen import OUTLINE_POINTS, Pen, Points, direction, ellipse, incline, segment
 
-__all__ = ["HALF_WIDTH", "draw"]
-
 HALF_WIDTH = 1.2
 """The canvas reaches from -HALF_WIDTH to HALF_WIDTH; a disc has a radius of about 1."""
 

@@ -20,17 +20,6 @@ from galaxalign.morphology.pen import Pen
 from galaxalign.morphology.symbol_shapes import HALF_WIDTH, draw
 from galaxalign.morphology.taxonomy import Taxonomy
 
-__all__ = [
-    "DRAWING_SUFFIXES",
-    "load_drawing",
-    "morphology_bank",
-    "rasterize",
-    "render",
-    "render_svg",
-    "symbol_bank",
-    "symbol_sheet",
-]
-
 DRAWING_SUFFIXES = (".svg", ".png", ".jpg", ".jpeg")
 
 _FORMATS = ("PNG", "JPEG")
@@ -81,24 +70,7 @@ def render_svg(morphology: Morphology, *, size: int = 128, rng: np.random.Genera
 
 
 def rasterize(svg: str, size: int) -> NDArray[np.uint8]:
-    """Return an SVG document as pixels.
-
-    Parameters
-    ----------
-    svg : str
-    size : int
-        Width and height in pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (size, size, 3), first row on top; transparent parts are black.
-
-    Raises
-    ------
-    InputError
-        If it is no valid SVG.
-    """
+    """Return an SVG document as pixels."""
     return np.asarray(_svg_picture(svg, "the SVG", size, size).convert("RGB"))
 
 

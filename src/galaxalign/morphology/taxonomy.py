@@ -24,8 +24,6 @@ from galaxalign.morphology.labels import LabelLookup, is_missing
 from galaxalign.morphology.morphology import Morphology, as_table, morphology_from_table
 from galaxalign.strict_toml import TomlTable, parse_toml, read_toml
 
-__all__ = ["GalaxyClass", "Taxonomy", "load_taxonomy", "taxonomy_names"]
-
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TEXTS = ("name", "title", "description", "citation")
 _KEYS = (*_TEXTS, "classes", "ignored", "attributes", "questions")

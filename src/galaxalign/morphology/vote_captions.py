@@ -24,8 +24,6 @@ from galaxalign.morphology.voted_answers import (
     without_contradictions,
 )
 
-__all__ = ["vote_caption"]
-
 _HEDGES = ("possibly", "perhaps")
 _NUMBERS = ("no", "one", "two", "three", "four", "more than four")
 _SHAPES = (

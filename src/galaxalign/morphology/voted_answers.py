@@ -14,8 +14,6 @@ from galaxalign.morphology.attribute_values import IN_DISC_PLANE
 from galaxalign.morphology.decision_tree import Answer, DecisionTree
 from galaxalign.morphology.morphology import Morphology
 
-__all__ = ["ASSUMED_VOTERS", "ENOUGH_REACH", "ENOUGH_VOTERS", "VotedAnswer", "posterior", "vote_morphology"]
-
 ENOUGH_VOTERS = 4
 """A question with fewer answers does not count."""
 ENOUGH_REACH = 0.25

@@ -16,8 +16,6 @@ from galaxalign.morphology.taxonomy import Taxonomy
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["VOTE_KINDS", "Votes", "has_votes", "read_votes", "vote_labels"]
-
 VOTE_KINDS = ("weighted_fraction", "fraction", "count", "share", "debiased")
 """What published columns hold, in order of preference: raw fractions come before debiased ones, which correct for
 distance."""
@@ -107,17 +105,12 @@ class Votes:
             )
         return counts
 
-    def agreement(self, others: Votes | None = None) -> NDArray[np.float32]:
-        """Return the similarity of votes, shape (N, M), from 0 to 1 for the same votes.
-
-        The cosine of the square roots of the shares: the Bhattacharyya coefficient of the answers, summed over the
-        questions and weighted by how often each was asked.
-        """
-        first, second = self.roots(), (self if others is None else others).roots()
-        return np.asarray(np.clip(first @ second.T, 0.0, 1.0))
-
     def roots(self) -> NDArray[np.float32]:
-        """Return unit vectors, shape (N, A), whose products are the `agreement`; zero without votes."""
+        """Return unit vectors, shape (N, A), whose products say how well votes agree (0 to 1); zero without votes.
+
+        They are the square roots of the shares, so a product is the Bhattacharyya coefficient of the answers, summed
+        over the questions and weighted by how often each was asked.
+        """
         roots = np.sqrt(self.tree.shares(self.fractions)).astype(np.float32)
         length = np.linalg.norm(roots, axis=1, keepdims=True)
         return np.asarray(np.divide(roots, length, out=np.zeros_like(roots), where=length > 0))

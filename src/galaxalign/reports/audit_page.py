@@ -16,8 +16,6 @@ from galaxalign.data.images import Location, Preprocessing, prepare
 from galaxalign.errors import InputError
 from galaxalign.reports.html import render_page
 
-__all__ = ["MEANINGS", "page"]
-
 MEANINGS: dict[str, tuple[str, str]] = {
     "leak": ("Leaks of the split", "One object, or two that overlap, are in different parts of the split."),
     "label_conflict": ("One object under two labels", "At most one of the two labels can be right."),

@@ -10,8 +10,6 @@ from galaxalign.bench import Benchmark, report_files
 from galaxalign.data.tables import write_text
 from galaxalign.reports.html import Picture, render_page
 
-__all__ = ["write_benchmark_report"]
-
 _GROUPS = {
     "shares": ("Few labels", ""),
     "leaks": ("What a leak is worth", ""),

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-__all__ = ["Picture", "render_page"]
-
 _WIDEST = 1400  # pixels; twice the width at which a figure is shown, for sharp screens
 
 

@@ -24,8 +24,6 @@ from galaxalign.gallery import grid_figure
 from galaxalign.morphology import Taxonomy, load_taxonomy, render, symbol_sheet
 from galaxalign.reports.html import Picture, render_page
 
-__all__ = ["RunFiles", "next_steps", "write_report"]
-
 _TILE = 88  # pixels of a galaxy in the contact sheet and the grid
 _METRICS = {
     "accuracy": ("Accuracy", "fraction of galaxies assigned to their class"),

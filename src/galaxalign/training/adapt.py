@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from galaxalign.errors import InputError
 from galaxalign.models import ClipEncoder, VisionEncoder
 
-__all__ = ["add_adapters", "interpolate", "merge_adapters", "tower_weights"]
-
 State = dict[str, dict[str, Tensor]]
 
 
@@ -33,14 +31,6 @@ def interpolate(encoder: ClipEncoder | VisionEncoder, before: State, after: Stat
 
     Running means and variances of batch normalisation are interpolated as well, counters are those of `after`. A symbol
     tower that was not there before started as the image tower, so it comes from there.
-
-    Parameters
-    ----------
-    encoder : ClipEncoder or VisionEncoder
-    before, after : dict
-        What `tower_weights` returned before and after fine-tuning.
-    share : float
-        0: as before, 1: fine-tuned.
     """
     for name, tower in _towers(encoder).items():
         start, end = before.get(name, before["visual"]), after[name]
@@ -55,18 +45,6 @@ def add_adapters(encoder: ClipEncoder | VisionEncoder, *, rank: int = 8, seed: i
     """Put low-rank adapters (LoRA, arXiv 2106.09685) beside the linear layers of the image tower, in place.
 
     `fit` then trains them, and the projection and head, and leaves the tower's own weights as they are.
-
-    Parameters
-    ----------
-    encoder : ClipEncoder or VisionEncoder
-    rank : int
-        Inner width of an adapter; its output counts twice (alpha = 2 rank).
-    seed : int
-
-    Raises
-    ------
-    InputError
-        peft is not installed, or the tower has no linear layers.
     """
     targets = _linear_layers(encoder.visual)
     if not targets:

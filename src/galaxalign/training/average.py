@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["Average"]
-
 
 class Average:
     """Exponential moving average of weights; statistics of norms are copied."""

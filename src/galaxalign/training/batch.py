@@ -15,16 +15,6 @@ from galaxalign.morphology import DecisionTree
 from galaxalign.training.prompt_sampling import Captioner, Captions, Prompts
 from galaxalign.training.recipe import Stage
 
-__all__ = [
-    "Batch",
-    "Epoch",
-    "TrainingData",
-    "VoteCounts",
-    "applicable",
-    "drawn_per_epoch",
-    "mixed_batches",
-]
-
 
 @dataclass
 class VoteCounts:
@@ -153,23 +143,7 @@ def drawn_per_epoch(stage: Stage, sources: Sequence[TrainingData]) -> list[int]:
 def mixed_batches(
     sizes: list[int], wanted: list[int], batch_size: int, generator: torch.Generator
 ) -> tuple[list[NDArray[np.int64]], list[list[Batch]]]:
-    """Deal the galaxies of several catalogues to batches of like composition.
-
-    Parameters
-    ----------
-    sizes : list of int
-    wanted : list of int
-        How many galaxies of each catalogue are drawn, see `drawn_per_epoch`; each once before one is drawn again.
-    batch_size : int
-    generator : torch.Generator
-
-    Returns
-    -------
-    rows : list of ndarray
-        For each catalogue its galaxies in the order of the epoch.
-    batches : list of list of Batch
-        For each step one batch per catalogue, which may be empty; the last galaxies that fill no batch are left out.
-    """
+    """Deal the galaxies of several catalogues to batches of like composition."""
     drawn: list[NDArray[np.int64]] = []
     for size, number in zip(sizes, wanted, strict=True):
         turns = [torch.randperm(size, generator=generator).numpy() for _ in range(-(-number // size))]

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SymbolStatistics", "freeze_batch_norm"]
-
 
 def _norms(tower: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     return [layer for layer in tower.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]

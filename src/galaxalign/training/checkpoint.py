@@ -17,8 +17,6 @@ from galaxalign.training.average import Average
 from galaxalign.training.batch_norm import SymbolStatistics
 from galaxalign.training.towers import Towers
 
-__all__ = ["Checkpoint", "State", "load_checkpoint", "save_checkpoint"]
-
 _TENSORS, _SETTINGS = "checkpoint.safetensors", "checkpoint.json"
 _STATISTICS = "symbol_statistics."
 
@@ -146,13 +144,7 @@ def save_checkpoint(folder: Path, identity: dict[str, Any], state: State) -> Non
 
 
 def load_checkpoint(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
-    """Return the checkpoint in a folder, or None where there is none.
-
-    Raises
-    ------
-    InputError
-        It belongs to a run with other settings, or cannot be read.
-    """
+    """Return the checkpoint in a folder, or None where there is none."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / _TENSORS

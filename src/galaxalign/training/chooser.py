@@ -26,8 +26,6 @@ from galaxalign.training.batch import TrainingData
 from galaxalign.training.recipe import Recipe
 from galaxalign.training.sources import framed
 
-__all__ = ["Chooser", "by_words", "symbol_vectors"]
-
 _BATCH = 64
 _MOST_VARIANTS = 16
 

@@ -25,21 +25,6 @@ from galaxalign.training.recipe import Recipe
 from galaxalign.training.sources import Source, prepare_source
 from galaxalign.training.trained_on import read_trained_on, refuse_seen
 
-__all__ = [
-    "CHECKPOINT",
-    "Job",
-    "check_leaks",
-    "choose_rows",
-    "divide",
-    "look_as_stores",
-    "open_job",
-    "prepare",
-    "save",
-    "saved_settings",
-    "split_fingerprint",
-    "train_tower",
-]
-
 CHECKPOINT = "checkpoint.safetensors"
 _PARTS = ("train", "validation")
 

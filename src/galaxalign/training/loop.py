@@ -28,8 +28,6 @@ from galaxalign.training.step import Step, step_losses
 from galaxalign.training.towers import Towers, parameter_groups
 from galaxalign.training.validation import mean_score, merged, validate
 
-__all__ = ["TrainingResult", "fit"]
-
 _EPOCH_SEED = 1_000_003  # a prime: the streams of neighbouring seeds and epochs do not meet
 _LONGEST_GRADIENT = 5.0
 

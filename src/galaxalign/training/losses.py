@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Targets", "alignment_loss", "same", "same_class_loss", "sigmoid_loss"]
-
 Targets = Literal["pair", "same_class"]
 
 

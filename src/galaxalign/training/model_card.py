@@ -11,8 +11,6 @@ from galaxalign.morphology import Taxonomy
 from galaxalign.training.loop import TrainingResult
 from galaxalign.training.recipe import Recipe
 
-__all__ = ["training_card", "transfer_card"]
-
 
 def training_card(plan: Recipe, tasks: Sequence[Task], about: dict[str, Any], result: TrainingResult) -> str:
     """Return the model card."""

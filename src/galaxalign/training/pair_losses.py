@@ -18,8 +18,6 @@ from galaxalign.training.batch import Batch, Epoch, TrainingData
 from galaxalign.training.losses import alignment_loss, same, same_class_loss, sigmoid_loss
 from galaxalign.training.recipe import Stage
 
-__all__ = ["View", "pair_losses"]
-
 Labelled = tuple[Tensor, Tensor]
 """Unit vectors (n, D), and which class, kind or galaxy each is of (n,)."""
 

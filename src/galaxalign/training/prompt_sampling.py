@@ -14,8 +14,6 @@ from torch import Tensor
 from galaxalign.morphology import flip_caption
 from galaxalign.training.recipe import Recipe
 
-__all__ = ["Captioner", "Captions", "Prompts"]
-
 Captioner = Callable[[NDArray[np.int64], "np.random.Generator | None"], list[str]]
 """Returns one sentence for each of some galaxies: a fresh one with a generator, the same for ever without."""
 

@@ -15,8 +15,6 @@ from galaxalign.data.images import Augmentation
 from galaxalign.errors import InputError
 from galaxalign.training.losses import Targets
 
-__all__ = ["HEADS", "Pair", "Recipe", "Stage", "load_recipe", "recipe_names"]
-
 Pair = Literal[
     "image-text", "image-caption", "image-symbol", "symbol-text", "image-image", "image-label", "image-votes"
 ]

@@ -9,8 +9,6 @@ from galaxalign.models import ClipEncoder, VisionEncoder
 from galaxalign.training.batch import TrainingData, applicable
 from galaxalign.training.recipe import HEADS, Recipe
 
-__all__ = ["check_data", "check_recipe"]
-
 
 def check_recipe(recipe: Recipe, encoder: ClipEncoder | VisionEncoder, voted: Sequence[bool]) -> None:
     """Refuse a recipe that cannot be followed, before any picture is read.
@@ -54,13 +52,7 @@ def check_recipe(recipe: Recipe, encoder: ClipEncoder | VisionEncoder, voted: Se
 
 
 def check_data(recipe: Recipe, encoder: ClipEncoder | VisionEncoder, sources: Sequence[TrainingData]) -> None:
-    """Refuse galaxies that a recipe cannot be followed with.
-
-    Raises
-    ------
-    InputError
-        As `check_recipe`; or there are fewer than two galaxies, or no votes to choose the epoch by.
-    """
+    """Refuse galaxies that a recipe cannot be followed with."""
     check_recipe(recipe, encoder, [source.votes is not None and bool(source.votes.counts.any()) for source in sources])
     if recipe.select == "votes" and not any(
         "image-votes" in applicable(recipe.stages[-1], source)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["Schedule"]
-
 
 class Schedule:
     """A linear rise to each group's peak learning rate, then a cosine to 1 % of it.

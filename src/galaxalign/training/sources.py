@@ -35,8 +35,6 @@ from galaxalign.training.batch import TrainingData, VoteCounts
 from galaxalign.training.prompt_sampling import Captioner
 from galaxalign.training.recipe import Recipe
 
-__all__ = ["Source", "catalog_labels", "framed", "open_source", "open_sources", "prepare_source", "unlabelled_source"]
-
 _KIND_VARIANTS = 8  # drawings of each galaxy's own Morphology, of which there are many more than classes
 _MOST_DETAIL = 2.0  # canvases are at most so much wider than the frame: four times the memory
 

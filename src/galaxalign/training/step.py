@@ -20,8 +20,6 @@ from galaxalign.training.batch_norm import SymbolStatistics
 from galaxalign.training.pair_losses import View, pair_losses
 from galaxalign.training.recipe import Recipe, Stage
 
-__all__ = ["Step", "step_losses"]
-
 
 @dataclass(frozen=True)
 class Step:

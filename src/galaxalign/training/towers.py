@@ -15,8 +15,6 @@ from galaxalign.training.batch import TrainingData, VoteCounts, applicable
 from galaxalign.training.batch_norm import SymbolStatistics
 from galaxalign.training.recipe import HEADS, Recipe, Stage
 
-__all__ = ["Towers", "parameter_groups"]
-
 
 class Towers(nn.Module):
     """Everything that can be trained, behind one forward (so that accelerate can wrap it)."""

@@ -13,8 +13,6 @@ from galaxalign.data.tables import read_table, write_table
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
-__all__ = ["TRAINED_ON", "read_trained_on", "refuse_seen", "seen_rows", "write_trained_on"]
-
 TRAINED_ON = "trained_on.parquet"
 
 
@@ -73,13 +71,7 @@ def seen_rows(catalog: Catalog, rows: np.ndarray, trained_on: Catalog, *, radius
 def refuse_seen(
     source: Catalog, parts: Split, start: Path | None, known: Catalog | None, radius: float, *, allow: bool, quiet: bool
 ) -> None:
-    """Refuse, or with `allow` say, that the model in the folder `start` has learnt galaxies of a test part.
-
-    Raises
-    ------
-    InputError
-        It was.
-    """
+    """Refuse, or with `allow` say, that the model in the folder `start` has learnt galaxies of a test part."""
     test = parts.part(source, "test")
     if known is None:
         note(f"{start} does not tell which galaxies it was trained on; leaks cannot be looked for", quiet=quiet)

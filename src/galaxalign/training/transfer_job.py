@@ -21,8 +21,6 @@ from galaxalign.training.job import Job, train_tower
 from galaxalign.training.loop import TrainingResult
 from galaxalign.training.recipe import Recipe, load_recipe
 
-__all__ = ["METHODS", "FineTuning", "mixing_share", "transfer_recipe"]
-
 METHODS: dict[str, str | None] = {
     "zero-shot": None,
     "linear": None,

@@ -22,8 +22,6 @@ from galaxalign.training.batch import TrainingData, applicable
 from galaxalign.training.recipe import Stage
 from galaxalign.training.towers import Towers
 
-__all__ = ["mean_score", "merged", "validate"]
-
 _BATCH = 256
 
 

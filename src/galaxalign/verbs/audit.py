@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from galaxalign.data.images import Location
 
 
-__all__ = ["Audit", "audit"]
-
-
 @dataclass(frozen=True, eq=False)
 class Audit:
     """What an audit found.

@@ -23,8 +23,6 @@ from galaxalign.verbs.simulate import simulate
 from galaxalign.verbs.split import split
 from galaxalign.verbs.train import train
 
-__all__ = ["demo"]
-
 _TAXONOMY = "galaxy10_decals"
 _ENCODER = "lite"
 # More held-out galaxies than usual, so that a class has more than a page of answers to find; and enough

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from lancedb.index import IvfPq
     from lancedb.table import Table
 
-__all__ = ["index"]
-
 _PIECE = 32_768
 _SAMPLE = 10_000
 _UNIT = 0.01

@@ -12,8 +12,6 @@ from galaxalign import gallery, morphology, options as opt
 from galaxalign.errors import InputError
 from galaxalign.signature import verb
 
-__all__ = ["as_query", "search"]
-
 # As in the query languages of text search: "a bar^0.5".
 _WEIGHT = re.compile(r"\^([^^]*)$")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)

@@ -18,8 +18,6 @@ from galaxalign.signature import verb
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["RunningExplorer", "explore", "serve"]
-
 _NOTEBOOKS = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:")
 _MISSING = "the explorer needs {}; install it with: pip install 'galaxalign[explore]'"
 

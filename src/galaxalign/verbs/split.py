@@ -11,9 +11,6 @@ from galaxalign.data import splits, tables
 from galaxalign.progress import note, progress
 from galaxalign.signature import verb
 
-__all__ = ["appearance_marks", "appearance_pairs", "fold_paths", "split"]
-
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray

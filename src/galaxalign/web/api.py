@@ -22,8 +22,6 @@ from galaxalign.web.resources import about, galaxies, labels, map, samp, search,
 from galaxalign.web.schemas import Problem
 from galaxalign.web.settings import Settings
 
-__all__ = ["create_app"]
-
 _PAGES = Path(__file__).parent / "pages"
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "the request is at fault"},

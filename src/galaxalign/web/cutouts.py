@@ -15,8 +15,6 @@ from galaxalign.data.images import Preprocessing, located, prepare
 from galaxalign.errors import InputError
 from galaxalign.gallery import Gallery
 
-__all__ = ["Cutouts"]
-
 _KEPT_BYTES = 64 * 2**20
 _COLUMN = "image_path"
 
@@ -44,21 +42,7 @@ class Cutouts:
         return _COLUMN in self._gallery.columns
 
     def get(self, id_str: str, size: int, view: Literal["model", "whole"] = "model") -> bytes:
-        """Return one galaxy as JPEG.
-
-        Parameters
-        ----------
-        id_str : str
-        size : int
-            Pixels along each side.
-        view : {"model", "whole"}
-            What the model looks at, or all of the image (its largest square).
-
-        Raises
-        ------
-        InputError
-            No such galaxy, or no image that can be read.
-        """
+        """Return one galaxy as JPEG."""
         key = (id_str, size, view)
         with self._lock:
             if key in self._kept:

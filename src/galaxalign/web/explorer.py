@@ -23,8 +23,6 @@ from galaxalign.web.model_answer import Reader
 from galaxalign.web.samp import SampLink
 from galaxalign.web.settings import Settings
 
-__all__ = ["HIDDEN_COLUMNS", "Explorer", "NotFoundError", "Served", "finite_number", "json_cell"]
-
 HIDDEN_COLUMNS = ("embedding", "vector", "image_path", "file_loc")
 """Columns that the API never shows: vectors and paths on this machine."""
 

@@ -12,8 +12,6 @@ from galaxalign.data.tables import read_table, to_frame, write_table
 from galaxalign.gallery import Gallery, export_marks
 from galaxalign.web.schemas import MarksRequest
 
-__all__ = ["MEDIA_TYPES", "SUFFIXES", "ExportFormat", "marks_bytes", "table_bytes"]
-
 ExportFormat = Literal["csv", "parquet", "fits", "votable"]
 
 MEDIA_TYPES: dict[ExportFormat, str] = {
@@ -26,13 +24,7 @@ SUFFIXES: dict[ExportFormat, str] = {"csv": ".csv", "parquet": ".parquet", "fits
 
 
 def table_bytes(table: pa.Table, form: ExportFormat) -> bytes:
-    """Return a table as the bytes of a file, with units and descriptions where the format has them.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-    form : {"csv", "parquet", "fits", "votable"}
-    """
+    """Return a table as the bytes of a file, with units and descriptions where the format has them."""
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
         path = Path(folder) / f"galaxies{SUFFIXES[form]}"
         write_table(to_frame(table, ()), path)
@@ -40,15 +32,7 @@ def table_bytes(table: pa.Table, form: ExportFormat) -> bytes:
 
 
 def marks_bytes(gallery: Gallery, marks: MarksRequest, *, folders: bool) -> bytes:
-    """Return marked galaxies as the bytes of a CSV file; see `galaxalign.gallery.export_marks`.
-
-    Parameters
-    ----------
-    gallery : Gallery
-    marks : MarksRequest
-    folders : bool
-        Whether ``file_loc`` in a catalogue of labels holds paths, or only file names.
-    """
+    """Return marked galaxies as the bytes of a CSV file; see `galaxalign.gallery.export_marks`."""
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
         path = export_marks(
             gallery,

@@ -18,8 +18,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galaxalign.web.settings import Settings
 
-__all__ = ["COOKIE", "Guard"]
-
 COOKIE = "galaxalign_token"
 
 # What makes the server compute: the page's own reading of rows and pictures is not counted.

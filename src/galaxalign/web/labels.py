@@ -11,8 +11,6 @@ from pathlib import Path
 
 from galaxalign.errors import InputError
 
-__all__ = ["LabelFile"]
-
 _HEADER = ("id_str", "label", "time")
 
 

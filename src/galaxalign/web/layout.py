@@ -18,8 +18,6 @@ from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
 from galaxalign.gallery import METHODS, Gallery, project
 
-__all__ = ["Layout", "column_bytes"]
-
 # Up to here t-SNE takes less than about a minute on two cores; beyond, the quick map is shown unless one is given.
 _QUICK = 20_000
 _FITTED = 10_000  # galaxies from which the axes of the quick map are known
@@ -100,13 +98,7 @@ class Layout:
         return list(pc.index_in(pa.array(ids, pa.string()), value_set=self.ids).to_pylist())
 
     def at(self, rows: list[int]) -> pa.Array:
-        """Return the ids of some rows.
-
-        Raises
-        ------
-        InputError
-            A row is not there.
-        """
+        """Return the ids of some rows."""
         wanted = np.asarray(rows, dtype=np.int64)
         if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self.ids)):
             raise InputError(f"there are rows 0 to {len(self.ids) - 1}; one of those asked for is not among them")
@@ -123,11 +115,6 @@ def column_bytes(table: pa.Table, name: str) -> bytes:
     The header is JSON behind its length (uint32, little-endian) and padded to a multiple of four: ``kind`` is
     "number" (float32 values, NaN where unknown; ``low`` and ``high`` are the 1st and 99th percentile) or "category"
     (uint16 codes into ``names``, which are in the order of their frequency; the last one gathers the rest).
-
-    Raises
-    ------
-    InputError
-        The column holds neither numbers nor texts.
     """
     values = _one(table.column(name))
     kind = values.type

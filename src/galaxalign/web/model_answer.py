@@ -15,8 +15,6 @@ from galaxalign.models import Model
 from galaxalign.morphology import class_caption, vote_caption
 from galaxalign.web.schemas import ClassScore, Reading, SymbolScore, VoteAnswer, VoteQuestion
 
-__all__ = ["Reader"]
-
 _SYMBOLS = 5
 
 

@@ -19,8 +19,6 @@ import galaxalign
 from galaxalign.errors import InputError
 from galaxalign.web.exports import table_bytes
 
-__all__ = ["SampLink"]
-
 _TABLE = "table.load.votable"
 _HIGHLIGHT = "table.highlight.row"
 _POINT = "coord.pointAt.sky"
@@ -61,13 +59,7 @@ class SampLink:
             return True
 
     def connect(self) -> None:
-        """Join the hub.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        """
+        """Join the hub."""
         with self._lock:
             if self.connected:
                 return
@@ -96,23 +88,7 @@ class SampLink:
                 raise InputError(_NO_HUB) from None
 
     def send(self, table: pa.Table) -> int:
-        """Send a table to every program that takes one.
-
-        Parameters
-        ----------
-        table : pyarrow.Table
-            With a column ``id_str``, by which highlighted rows are known again.
-
-        Returns
-        -------
-        int
-            How many programs were told.
-
-        Raises
-        ------
-        InputError
-            No hub, or nobody in it who takes tables.
-        """
+        """Send a table to every program that takes one."""
         client = self._ready()
         with self._lock:
             if not self.clients():
@@ -141,17 +117,6 @@ class SampLink:
 
         What was last highlighted, by us or by another program, is not said again, and an echo of ours is not taken for
         news: or two programs would go on telling each other.
-
-        Parameters
-        ----------
-        id_str : str
-        ra, dec : float, optional
-            Degrees; nowhere is pointed at without them.
-
-        Raises
-        ------
-        InputError
-            There is no hub.
         """
         client = self._ready()
         with self._lock:

@@ -8,33 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galaxalign.gallery import Cone, Query
 
-__all__ = [
-    "About",
-    "ClassScore",
-    "Column",
-    "Galaxy",
-    "Health",
-    "HighlightRequest",
-    "Hit",
-    "LabelRequest",
-    "Labels",
-    "MarksRequest",
-    "Neighbour",
-    "Page",
-    "Problem",
-    "Reading",
-    "Refinement",
-    "RowRequest",
-    "SampState",
-    "SearchAnswer",
-    "SkyPart",
-    "Symbol",
-    "SymbolScore",
-    "TableRequest",
-    "VoteAnswer",
-    "VoteQuestion",
-]
-
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Row = Annotated[int, Field(ge=0, lt=2**31)]
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Settings", "is_loopback"]
-
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from urllib.parse import urlencode
 
-__all__ = ["sky_links"]
-
 
 def sky_links(ra: float | None, dec: float | None) -> dict[str, str]:
     """Return addresses that show a position (degrees, ICRS), by the names of the viewers; none without a position."""

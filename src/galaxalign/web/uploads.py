@@ -19,8 +19,6 @@ from galaxalign.errors import InputError
 from galaxalign.gallery import from_data_url, read_moc
 from galaxalign.web.schemas import SkyPart
 
-__all__ = ["checked_drawing", "checked_picture", "checked_svg", "data_url", "picture_bytes", "sky_part"]
-
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 _SIDE = 1024  # no encoder looks at more
 
@@ -35,13 +33,7 @@ _SVG_LENGTH = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(px)?\s*")
 
 
 def picture_bytes(url: str) -> bytes:
-    """Return the bytes of ``data:image/png;base64,…``.
-
-    Raises
-    ------
-    InputError
-        It is something else, such as the path of a file.
-    """
+    """Return the bytes of ``data:image/png;base64,…``."""
     held = from_data_url(url)
     if held is None:
         raise InputError("a picture is sent as a data URL (data:image/png;base64,...); this is none")
@@ -49,20 +41,7 @@ def picture_bytes(url: str) -> bytes:
 
 
 def checked_picture(data: bytes, *, most_pixels: int) -> bytes:
-    """Return an uploaded picture as PNG, decoded and written anew.
-
-    Parameters
-    ----------
-    data : bytes
-        PNG, JPEG, WebP or TIFF, told by the content.
-    most_pixels : int
-        What its header may claim at most.
-
-    Raises
-    ------
-    InputError
-        Another kind of file, too many pixels, or damaged.
-    """
+    """Return an uploaded picture as PNG, decoded and written anew."""
     if not data:
         raise InputError("the picture is empty (zero bytes); send it again")
     if data.lstrip()[:5].lower().startswith((b"<svg", b"<?xml", b"<!doc", b"<html")):
@@ -98,13 +77,7 @@ def checked_picture(data: bytes, *, most_pixels: int) -> bytes:
 
 
 def checked_drawing(value: str, *, most_pixels: int) -> str:
-    """Return a drawing that can be handed on: SVG of plain shapes, or a PNG data URL made anew.
-
-    Raises
-    ------
-    InputError
-        It is neither, or holds what a drawing does not need.
-    """
+    """Return a drawing that can be handed on: SVG of plain shapes, or a PNG data URL made anew."""
     if value.lstrip().startswith("<"):
         return checked_svg(value)
     data = picture_bytes(value)
@@ -117,18 +90,7 @@ def checked_drawing(value: str, *, most_pixels: int) -> str:
 
 
 def sky_part(data: bytes) -> SkyPart:
-    """Return what a MOC file covers, for a query.
-
-    Parameters
-    ----------
-    data : bytes
-        FITS, JSON or text.
-
-    Raises
-    ------
-    InputError
-        It is no MOC, or covers nothing.
-    """
+    """Return what a MOC file covers, for a query."""
     with tempfile.TemporaryDirectory(prefix="galaxalign-") as folder:
         path = Path(folder) / "moc"
         path.write_bytes(data)
@@ -152,11 +114,6 @@ def checked_svg(text: str) -> str:
 
     Scripts, pictures, links, styles, fonts, filters and entities are refused, not taken out: who sends them should
     know that they do not count.
-
-    Raises
-    ------
-    InputError
-        It is too large, no SVG, or has more than shapes.
     """
     if len(text) > _SVG_BYTES:
         raise InputError(f"the SVG is larger than {_SVG_BYTES // 1000} kB; draw with fewer points")

@@ -20,8 +20,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Catalog", "as_catalog", "order_digest"]
-
 
 @dataclass(frozen=True, eq=False)
 class Catalog:

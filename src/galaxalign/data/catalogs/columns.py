@@ -16,18 +16,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "KNOWN_COLUMNS",
-    "SCALE_COLUMNS",
-    "TEXT_COLUMNS",
-    "catalog_rows",
-    "column_names",
-    "in_degrees",
-    "lacks",
-    "numbers",
-    "require_columns",
-]
-
 SCALE_COLUMNS = ("pixel_scale", "pxscale")
 """Names of a column with arcsec per pixel."""
 
@@ -83,24 +71,7 @@ def _canonical(name: str) -> str:
 def catalog_rows(
     table: pd.DataFrame, where: str, *, units: Mapping[str, str] | None = None, first_row: int = 0
 ) -> pd.DataFrame:
-    """Return rows as a catalogue has them: ids, images and labels as text, positions in degrees.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Rows of a table whose columns have their names in the catalogue already.
-    where : str
-        What errors call the table.
-    units : mapping of str to str, optional
-        Units by column; with them positions become floats in degrees.
-    first_row : int
-        The number of the first of these rows in the whole, from 0: for errors, and for ids where there are none.
-
-    Raises
-    ------
-    InputError
-        If an id is missing or lost digits, or a position is no number.
-    """
+    """Return rows as a catalogue has them: ids, images and labels as text, positions in degrees."""
     table = table.copy(deep=False)
     if "id_str" in table:
         ids = id_texts(table["id_str"], where, first_row=first_row)
@@ -128,13 +99,7 @@ def in_degrees(table: pd.DataFrame, units: Mapping[str, str], where: str) -> pd.
 
 
 def numbers(values: pd.Series, name: str, where: str, first_row: int = 0) -> NDArray[np.float64]:
-    """Return a column as floats, NaN where it is missing.
-
-    Raises
-    ------
-    InputError
-        A cell is no number.
-    """
+    """Return a column as floats, NaN where it is missing."""
     import pandas as pd
 
     if values.dtype.kind in "biuf":

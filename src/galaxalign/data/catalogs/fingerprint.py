@@ -17,17 +17,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Fingerprint",
-    "IdHashes",
-    "cell_texts",
-    "check_unique",
-    "hashes",
-    "id_texts",
-    "plain_strings",
-    "plain_texts",
-]
-
 # "587.0" and "5.87e+17", but not "587e17", which may be the hexadecimal id it looks like.
 _FLOAT_ID = re.compile(r"-?\d+\.0*|-?\d(\.\d+)?[eE]\+\d+")
 _FLOAT_LABEL = re.compile(r"\d+\.0")
@@ -36,22 +25,7 @@ _AT_A_TIME = 2**22
 
 
 def id_texts(values: pd.Series, where: str, *, first_row: int = 0) -> list[str]:
-    """Return ids as text.
-
-    Parameters
-    ----------
-    values : pandas.Series
-        Text or whole numbers.
-    where : str
-        The table in errors.
-    first_row : int
-        Number of the first of these rows in the table, from 0.
-
-    Raises
-    ------
-    InputError
-        An id is missing, is no whole number, or is a float that lost digits.
-    """
+    """Return ids as text."""
     if values.dtype.kind in "iu" and not values.isna().any():
         return [str(value) for value in values.tolist()]
     texts = _arrow_texts(values)

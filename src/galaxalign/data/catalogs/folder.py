@@ -11,8 +11,6 @@ from galaxalign.data.images import FLUX_SUFFIXES, IMAGE_SUFFIXES, pattern_rows, 
 from galaxalign.data.tables import TABLE_SUFFIXES, table_suffix
 from galaxalign.errors import InputError
 
-__all__ = ["folder_catalog", "glob_catalog", "pattern_catalog"]
-
 
 def folder_catalog(path: Path, require: Sequence[str]) -> Catalog:
     """Return the catalogue of the images in a folder; its sub-folders are not searched."""

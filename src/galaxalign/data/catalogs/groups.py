@@ -12,8 +12,6 @@ from galaxalign.data.catalogs.columns import numbers
 from galaxalign.data.catalogs.sky import RADIUS, friends, nearest, valid_positions
 from galaxalign.errors import InputError
 
-__all__ = ["found_in", "numbered", "positions", "same_galaxy"]
-
 
 def same_galaxy(
     catalogs: Sequence[Catalog],

@@ -13,8 +13,6 @@ from galaxalign.data.catalogs.catalog import Catalog
 from galaxalign.data.catalogs.store import STORE_FILE, Pictures, Store, open_store
 from galaxalign.data.images import Preprocessing, iter_images, load_images
 
-__all__ = ["check_store", "iter_pictures", "load_pictures"]
-
 Batches = Iterator[tuple[slice, NDArray[np.uint8], list[str]]]
 
 

@@ -11,8 +11,6 @@ from galaxalign.data.catalogs.catalog import Catalog
 from galaxalign.data.catalogs.groups import positions
 from galaxalign.data.catalogs.sky import CLUMP, most_crowded, out_of_range
 
-__all__ = ["PositionLook", "half_lacking", "lacking", "lacking_note", "positions_unused", "sky_doubts"]
-
 
 class PositionLook:
     """Checks positions piece by piece, in constant memory, for impossible and unlikely values."""

@@ -32,8 +32,6 @@ from galaxalign.progress import progress
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["prepare_store"]
-
 _BATCH = 64
 _FLUSH = 32 * 2**20  # bytes of pictures between two records of progress
 

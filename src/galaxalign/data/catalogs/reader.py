@@ -26,8 +26,6 @@ from galaxalign.data.tables import (
 from galaxalign.errors import InputError
 from galaxalign.progress import note
 
-__all__ = ["beside", "catalog_file", "copied_catalog", "read_catalog", "short_name"]
-
 
 def read_catalog(
     source: str | Path,

@@ -22,8 +22,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CatalogScan", "scan_catalog"]
-
 
 @dataclass(frozen=True, eq=False)
 class CatalogScan:

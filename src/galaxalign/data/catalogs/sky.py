@@ -10,20 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from galaxalign.errors import InputError
 
-__all__ = [
-    "CLUMP",
-    "RADIUS",
-    "SAME_OBJECT",
-    "arcsec",
-    "friends",
-    "most_crowded",
-    "nearest",
-    "out_of_range",
-    "separation",
-    "sky_pairs",
-    "valid_positions",
-]
-
 RADIUS = 60.0
 """Arcsec: closer galaxies are in each other's cutouts and belong in one part of a split."""
 

@@ -18,20 +18,6 @@ from galaxalign.data.images import OK, Preprocessing
 from galaxalign.data.tables import read_table
 from galaxalign.errors import InputError
 
-__all__ = [
-    "CANVAS",
-    "FAILED",
-    "IMAGES",
-    "PROGRESS_FILE",
-    "STORE_FILE",
-    "STORE_TABLE",
-    "Pictures",
-    "Store",
-    "is_store",
-    "open_store",
-    "store_catalog",
-]
-
 STORE_FILE, PROGRESS_FILE = "store.json", "progress.json"
 """What makes a folder a prepared store, and what an unfinished one has in its place."""
 
@@ -115,13 +101,7 @@ class Store:
         return statuses
 
     def images(self, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        """Return all pictures of one preprocessing, memory-mapped, uint8 (N, side, side, 3).
-
-        Raises
-        ------
-        InputError
-            The store holds another preprocessing, or its file is damaged.
-        """
+        """Return all pictures of one preprocessing, memory-mapped, uint8 (N, side, side, 3)."""
         path = self.folder / self.file_of(preprocessing)
         shape = (len(self), preprocessing.side, preprocessing.side, 3)
         try:
@@ -136,13 +116,7 @@ class Store:
         return found
 
     def file_of(self, preprocessing: Preprocessing) -> str:
-        """Return the name of the file with the pictures of one preprocessing.
-
-        Raises
-        ------
-        InputError
-            The store holds another preprocessing.
-        """
+        """Return the name of the file with the pictures of one preprocessing."""
         for name, held in self.preprocessings.items():
             if held == preprocessing:
                 return name
@@ -179,13 +153,7 @@ def open_store(folder: str | Path) -> Store:
 
 
 def is_store(path: Path) -> bool:
-    """Tell whether a folder is a prepared store.
-
-    Raises
-    ------
-    InputError
-        It is one that is not finished, or that lost its store.json.
-    """
+    """Tell whether a folder is a prepared store."""
     if (path / STORE_FILE).is_file():
         return True
     if (path / PROGRESS_FILE).is_file() and ((path / IMAGES).is_file() or (path / STORE_TABLE).is_file()):

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from galaxalign.data.images.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 
-__all__ = ["MAX_PIXELS", "SMALLEST", "Picture", "Planes", "ReadOptions", "bands_first", "check_size", "too_large"]
-
 MAX_PIXELS = 80_000_000
 """Images with more pixels are refused from their header alone, before a byte of them is decoded.
 
@@ -87,14 +85,7 @@ class Planes:
 
 
 def check_size(shape: Sequence[int], where: str) -> None:
-    """Raise InputError unless an array is an image of a sensible size.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of one band, or of a cube with its bands first or last.
-    where : str
-    """
+    """Raise InputError unless an array is an image of a sensible size."""
     lengths = _squeezed(shape)
     if len(lengths) not in (2, 3):
         raise InputError(
@@ -126,13 +117,7 @@ def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def bands_first(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Return an array as (n, height, width): bands lie along the shorter of the first and the last axis, or first.
-
-    Raises
-    ------
-    InputError
-        It holds no real numbers, or no image.
-    """
+    """Return an array as (n, height, width): bands lie along the shorter of the first and the last axis, or first."""
     if values.dtype.kind not in "uif" or values.dtype.names is not None:
         raise InputError(f"{where} holds {values.dtype} and no real numbers; give an array of flux or of bytes")
     values = values.reshape(_squeezed(values.shape))

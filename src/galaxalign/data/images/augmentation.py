@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-__all__ = ["Augmentation", "augment"]
-
 
 class Augmentation(BaseModel):
     """How strongly training images vary.

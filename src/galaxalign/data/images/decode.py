@@ -13,8 +13,6 @@ from galaxalign.data.images.locations import Location, locate
 from galaxalign.data.images.preprocessing import Preprocessing
 from galaxalign.errors import InputError
 
-__all__ = ["decode", "prepare", "read_picture"]
-
 
 def decode(location: Location, preprocessing: Preprocessing | None = None) -> NDArray[np.uint8]:
     """Read one image as 8-bit RGB, at full size.

@@ -15,8 +15,6 @@ from galaxalign.data.images.arrays import Planes, ReadOptions, bands_first, chec
 from galaxalign.data.images.locations import Place
 from galaxalign.errors import InputError
 
-__all__ = ["is_fits", "read_fits"]
-
 _FITS = b"SIMPLE  ="
 _GZIP = b"\x1f\x8b"
 
@@ -40,21 +38,6 @@ def read_fits(file: BinaryIO, place: Place, options: ReadOptions) -> Planes:
 
     BSCALE, BZERO and BLANK are applied and checksums verified. Values of SATURATE (of its header or the primary one)
     and above become plus infinity. FITS counts rows from the bottom; here the first row is on top.
-
-    Parameters
-    ----------
-    file : binary file
-        Open at its start.
-    place : Place
-        Its name for errors, and the extension to take.
-    options : ReadOptions
-        The pixel scale is computed from the WCS, which is slow, only for a crop in arcsec. Without bands or a named
-        extension several images of one size are an error: they may be bands.
-
-    Raises
-    ------
-    InputError
-        The file has no image or no such extension, the choice is not clear, or a checksum does not fit.
     """
     from astropy.io import fits
 

@@ -11,16 +11,6 @@ from galaxalign.data.images.preprocessing import Preprocessing
 from galaxalign.data.images.stretch import Stretch
 from galaxalign.errors import InputError
 
-__all__ = [
-    "DEFAULT_BANDS",
-    "FLAT",
-    "MAX_BLANK",
-    "MAX_FULL",
-    "check_picture",
-    "to_picture",
-    "wanted_bands",
-]
-
 DEFAULT_BANDS: dict[int, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
     1: ((1,), (1,), (1,)),
     2: ((2,), (1, 2), (1,)),
@@ -74,29 +64,6 @@ def to_picture(
 
     NaN and minus infinity are blank and become black; plus infinity is saturated and becomes the largest value of its
     band.
-
-    Parameters
-    ----------
-    planes : array (n, height, width)
-        Flux, first row on top.
-    names : sequence of str, optional
-        Names of the bands where the file gives them.
-    preprocessing : Preprocessing
-        Its stretch and bands count here.
-    where : str
-        The file in errors.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (height, width, 3).
-
-    Raises
-    ------
-    InputError
-        More than `MAX_BLANK` of the pixels are blank or `MAX_FULL` saturated; the stretch brings more than `MAX_FULL`
-        to its limit or all to within `FLAT` grey levels, as for flux in another unit; or the bytes are in the wrong
-        order.
     """
     stretch = preprocessing.flux
     if stretch is None:

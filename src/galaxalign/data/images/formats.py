@@ -18,8 +18,6 @@ from galaxalign.data.images.numpy_file import is_npy, read_npy
 from galaxalign.data.images.raster import PILLOW_FORMATS, read_raster
 from galaxalign.errors import InputError, reason
 
-__all__ = ["FLUX_SUFFIXES", "FORMATS", "IMAGE_SUFFIXES", "Format", "read_image"]
-
 
 @dataclass(frozen=True)
 class Format:
@@ -63,13 +61,7 @@ _TRUNCATED = (
 
 
 def read_image(place: Place, options: ReadOptions) -> Picture | Planes:
-    """Read one file, whose format its content tells.
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty, damaged, too large or too small, or of no known format.
-    """
+    """Read one file, whose format its content tells."""
     where = place.name
     try:
         if place.dataset is not None:

@@ -8,8 +8,6 @@ from PIL import Image
 
 from galaxalign.data.images.preprocessing import Preprocessing
 
-__all__ = ["cut_square", "frame"]
-
 
 def frame(image: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Cut the centred square out of a picture and resize it, antialiased (bicubic).

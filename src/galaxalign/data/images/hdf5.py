@@ -15,8 +15,6 @@ from galaxalign.data.images.arrays import Planes, ReadOptions, bands_first, chec
 from galaxalign.data.images.locations import Place
 from galaxalign.errors import InputError, reason
 
-__all__ = ["hdf5_columns", "is_hdf5", "read_hdf5", "refuse_hdf5"]
-
 # h5py lets one thread at a time read; opening a file for every row would cost more than the row.
 _OPEN_FILES = 8
 _lock = threading.Lock()
@@ -39,13 +37,7 @@ def refuse_hdf5(file: BinaryIO, place: Place, options: ReadOptions) -> NoReturn:
 
 
 def read_hdf5(place: Place) -> Planes:
-    """Return one row of an HDF5 dataset.
-
-    Raises
-    ------
-    InputError
-        There is no such dataset or row; the sentence lists the datasets there are.
-    """
+    """Return one row of an HDF5 dataset."""
     with _lock:
         key, file = _opened(place)
         dataset = file.get(str(place.dataset))

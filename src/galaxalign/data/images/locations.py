@@ -14,20 +14,6 @@ from typing import Any, TypeVar
 
 from galaxalign.errors import InputError, reason
 
-__all__ = [
-    "FITS_SUFFIXES",
-    "Location",
-    "Place",
-    "fetch",
-    "is_remote",
-    "local_copy",
-    "locate",
-    "located",
-    "pattern_rows",
-    "resolved",
-    "without_suffix",
-]
-
 Location = Path | str
 """A local path or a remote address ("https://…", "s3://…"); "" where a catalogue names none."""
 

@@ -10,8 +10,6 @@ from galaxalign.data.images.arrays import Planes, ReadOptions, bands_first, chec
 from galaxalign.data.images.locations import Place
 from galaxalign.errors import InputError
 
-__all__ = ["is_npy", "read_npy"]
-
 
 def is_npy(head: bytes) -> bool:
     """Tell from its first bytes whether a file is a NumPy array."""

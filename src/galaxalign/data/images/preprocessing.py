@@ -13,8 +13,6 @@ from typing import Any
 from galaxalign.data.images.stretch import Stretch
 from galaxalign.errors import InputError
 
-__all__ = ["ImageOptions", "Preprocessing", "parse_bands"]
-
 _CROP = re.compile(r"([0-9.eE+-]+)\s*(px|arcsec|\"|″|)")
 _BLUE_TO_RED = "ugrizyJHK"
 

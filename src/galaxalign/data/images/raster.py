@@ -12,8 +12,6 @@ from galaxalign.data.images.arrays import Picture, Planes, ReadOptions, bands_fi
 from galaxalign.data.images.locations import Place
 from galaxalign.errors import InputError
 
-__all__ = ["PILLOW_FORMATS", "read_raster"]
-
 PILLOW_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -84,13 +82,7 @@ def _share(options: ReadOptions, shorter: int) -> float:
 
 
 def _read_tiff(file: BinaryIO, place: Place) -> Planes:
-    """Return the image in a TIFF that Pillow does not read, such as one of interleaved floating-point bands.
-
-    Raises
-    ------
-    InputError
-        The package tifffile is missing, or it does not know the compression.
-    """
+    """Return the image in a TIFF that Pillow does not read, such as one of interleaved floating-point bands."""
     try:
         import tifffile
     except ImportError:

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OK", "is_read"]
-
 OK = "ok"
 """The status of an image that was read; any other status is the reason why it was not."""
 

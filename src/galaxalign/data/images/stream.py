@@ -16,8 +16,6 @@ from galaxalign.data.images.preprocessing import Preprocessing
 from galaxalign.data.images.status import OK
 from galaxalign.errors import InputError
 
-__all__ = ["iter_images", "load_images"]
-
 _PREFETCH = 2  # batches under way beyond the one that is being used
 
 

@@ -16,8 +16,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     from astropy.visualization import BaseStretch
 
-__all__ = ["STRETCHES", "Stretch"]
-
 _Level = float | str  # a value of the file, or "p99.5": a percentile of each picture
 
 STRETCHES: dict[str, dict[str, _Level]] = {

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from galaxalign.data.images import OK, Location, Preprocessing, iter_images
 
-__all__ = ["THRESHOLD", "LookAlikes", "Signatures", "look_alikes", "signatures"]
-
 THRESHOLD = 1.0
 """The likeness from which on two pictures are taken for the same galaxy; how it was chosen: docs/howto/audit.md."""
 

@@ -13,8 +13,6 @@ from galaxalign.data.splits.leaks import LeakGuard
 from galaxalign.data.splits.splits import EXCLUDED, PARTS, Split, hashes
 from galaxalign.errors import InputError
 
-__all__ = ["deal", "make_folds", "make_split"]
-
 _GUARD = LeakGuard()
 
 

@@ -32,23 +32,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "COLUMNS",
-    "Pairs",
-    "Rows",
-    "about",
-    "check_classes",
-    "check_pairs",
-    "check_positions",
-    "findings",
-    "gather",
-    "same_ids",
-    "same_values",
-    "sky_pairs",
-    "sky_pairs_of",
-    "split_groups",
-]
-
 _MINE = ("kind", "severity", "source", "id_str", "part", "label")
 COLUMNS = (*_MINE, "other_source", "other_id", "other_part", "other_label", "distance", "unit", "detail")
 """Of a table of findings. `severity` is error, warning or info; those of a single galaxy leave other_* empty."""

@@ -17,8 +17,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LeakGuard", "leak_sentence", "refuse_leaks", "refuse_leaks_across"]
-
 _AXES = ("ra", "dec")
 
 

@@ -20,8 +20,6 @@ from galaxalign.data.splits.splits import PARTS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HASH_BITS", "PictureFacts", "check_pictures", "same_pictures", "survey_pictures"]
-
 HASH_BITS = 16
 """Perceptual hashes of 256 bits that differ in no more than this are of one picture; see docs/howto/audit.md."""
 

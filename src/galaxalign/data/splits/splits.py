@@ -19,8 +19,6 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EXCLUDED", "PARTS", "Split", "hashes", "read_split"]
-
 PARTS = ("train", "validation", "test")
 
 EXCLUDED = "excluded"

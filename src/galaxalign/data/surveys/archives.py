@@ -14,8 +14,6 @@ from typing import IO
 
 from galaxalign.errors import InputError
 
-__all__ = ["ARCHIVE_SUFFIXES", "extract", "gunzip", "members"]
-
 ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar")
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)
@@ -78,13 +76,7 @@ def _climbs(name: str) -> bool:
 
 
 def members(path: Path) -> dict[str, int]:
-    """Return the files in an archive and their sizes in bytes, without the debris of macOS.
-
-    Raises
-    ------
-    InputError
-        If the archive is damaged, or a name in it leads out of the folder.
-    """
+    """Return the files in an archive and their sizes in bytes, without the debris of macOS."""
     found: dict[str, int] = {}
     with _archive_errors(path):
         if zipfile.is_zipfile(path):
@@ -105,21 +97,7 @@ def members(path: Path) -> dict[str, int]:
 
 
 def extract(path: Path, wanted: Mapping[str, Path], *, progress: Callable[[int], object] | None = None) -> None:
-    """Write some members of an archive to the given files; skip those that are complete.
-
-    Parameters
-    ----------
-    path : Path
-    wanted : mapping of str to Path
-        The file for each member, by its name in `members`.
-    progress : callable, optional
-        Called with 1 for each member.
-
-    Raises
-    ------
-    InputError
-        As `members`.
-    """
+    """Write some members of an archive to the given files; skip those that are complete."""
     sizes = members(path)
 
     def write(name: str, source: IO[bytes]) -> None:

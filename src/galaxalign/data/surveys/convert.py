@@ -23,8 +23,6 @@ from galaxalign.progress import note
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["convert_survey", "write_catalog"]
-
 _FIRST = ("id_str", "file_loc", "label", "ra", "dec")
 
 _HUBBLE_TYPES = dict(enumerate("cE E cD S0- S0 S0+ S0/a Sa Sab Sb Sbc Sc Scd Sd Sdm Sm Im dE".split(), -6))  # noqa: SIM905

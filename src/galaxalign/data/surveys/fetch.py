@@ -18,8 +18,6 @@ from typing import Any
 
 from galaxalign.errors import InputError
 
-__all__ = ["CHECKSUMS", "RemoteFile", "download", "file_digest"]
-
 CHECKSUMS = "checksums.json"
 """File in the download folder with the sha256 of each file and its published checksum."""
 
@@ -65,23 +63,6 @@ def download(file: RemoteFile, folder: Path, *, progress: Callable[[int], object
 
     Bytes are appended to NAME.part. If the server supports ranges, a broken connection or a killed process loses
     nothing; if the file changed on the server, the download restarts. It is renamed once its checksum matches.
-
-    Parameters
-    ----------
-    file : RemoteFile
-    folder : Path
-    progress : callable, optional
-        Called with the number of new bytes, including those of an earlier call.
-
-    Returns
-    -------
-    bool
-        Whether a published checksum was compared; if there is none, that of the download is recorded.
-
-    Raises
-    ------
-    InputError
-        If the server refuses or cannot be reached, the disk is full, or the checksum is wrong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file.name

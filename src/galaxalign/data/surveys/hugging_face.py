@@ -15,8 +15,6 @@ from galaxalign.data.tables import check_output
 from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 
-__all__ = ["convert_hugging_face"]
-
 _PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
 

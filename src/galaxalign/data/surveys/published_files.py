@@ -21,8 +21,6 @@ from galaxalign.progress import note, progress
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PublishedFiles", "relative", "unpacked"]
-
 
 @dataclass
 class PublishedFiles:

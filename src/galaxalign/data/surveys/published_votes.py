@@ -11,8 +11,6 @@ from collections.abc import Iterable
 
 from galaxalign.errors import InputError
 
-__all__ = ["ANSWERS", "check_votes"]
-
 _NAMED = 8  # columns that an error names
 
 _KAGGLE = dict(enumerate((3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6), start=1))
@@ -113,24 +111,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 
 
 def check_votes(survey: str, columns: Iterable[object], where: object, homepage: str) -> None:
-    """Check that a table of votes has positions (except Kaggle's) and every answer of its data set.
-
-    Parameters
-    ----------
-    survey : str
-        Name of a data set of `ANSWERS`.
-    columns : iterable of str
-        The columns of the table.
-    where : path or str
-        Name of the table in errors.
-    homepage : str
-        Where to fetch the complete table.
-
-    Raises
-    ------
-    InputError
-        If columns are missing; names the first ones.
-    """
+    """Check that a table of votes has positions (except Kaggle's) and every answer of its data set."""
     found = [str(name).strip().lower() for name in columns]
     places = () if survey == "kaggle_galaxy_zoo" else ("ra", "dec")
     missing = [place for place in places if place not in found]

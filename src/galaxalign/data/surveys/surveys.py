@@ -15,8 +15,6 @@ from galaxalign.errors import InputError
 from galaxalign.progress import note, progress
 from galaxalign.strict_toml import TomlTable, parse_toml
 
-__all__ = ["MUCH", "Survey", "fetch_survey", "find_survey", "size_text", "surveys"]
-
 MUCH = 1_000_000_000
 """Bytes above which a download needs ``--yes``."""
 

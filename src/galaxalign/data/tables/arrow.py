@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["MISSING", "CellKinds", "to_frame", "typed", "units_of"]
-
 MISSING = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "--")
 """Texts that mean a missing value."""
 

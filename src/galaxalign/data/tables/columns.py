@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from galaxalign.errors import InputError
 
-__all__ = ["Meaning", "degrees_per", "meaning"]
-
 
 @dataclass(frozen=True)
 class Meaning:

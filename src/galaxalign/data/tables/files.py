@@ -11,17 +11,6 @@ from typing import Any
 
 from galaxalign.errors import InputError
 
-__all__ = [
-    "TABLE_SUFFIXES",
-    "cannot_write",
-    "cell_text",
-    "check_output",
-    "refuse_address",
-    "table_suffix",
-    "write_json",
-    "write_text",
-]
-
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".fits", ".vot")
 """The formats of tables that are read and written."""
 

@@ -16,19 +16,11 @@ from galaxalign.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["fits_rows", "quiet_astropy"]
-
 _BLOCK = 2880
 
 
 def fits_rows(path: Path) -> tuple[list[str], dict[str, str], int, Callable[..., Iterator[pd.DataFrame]]]:
-    """Return names, units and number of rows of the first table of a file, and the function that reads it.
-
-    Raises
-    ------
-    InputError
-        The file has no table, or fewer rows than its header says.
-    """
+    """Return names, units and number of rows of the first table of a file, and the function that reads it."""
     from astropy.io import fits
 
     with quiet_astropy(), fits.open(path, memmap=True) as file:

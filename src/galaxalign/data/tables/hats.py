@@ -17,8 +17,6 @@ from galaxalign.errors import InputError, reason
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["is_hats", "open_hats"]
-
 _COLLECTION, _CATALOGUE, _ALSO_OF_HIPS = "collection.properties", "hats.properties", "properties"
 
 

@@ -24,8 +24,6 @@ from galaxalign.errors import InputError, reason
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PIECE", "TableFile", "open_table", "read_table"]
-
 PIECE = 65_536
 """Rows in a piece by default."""
 

@@ -17,8 +17,6 @@ from galaxalign.data.tables.columns import meaning
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["parquet_metadata", "votable_lines"]
-
 _NUMBERS = {
     "bool": "boolean",
     "uint8": "unsignedByte",
@@ -39,19 +37,7 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 def votable_lines(
     schema: pa.Schema, pieces: Iterable[pa.Table], *, metadata: Mapping[str, str], ascii_columns: Iterable[str] = ()
 ) -> Iterator[str]:
-    """Yield a VOTable document in pieces of text.
-
-    Parameters
-    ----------
-    schema : pyarrow.Schema
-        The columns: numbers, booleans and strings.
-    pieces : iterable of pyarrow.Table
-        The rows.
-    metadata : mapping of str to str
-        Written as INFO elements.
-    ascii_columns : iterable of str
-        Text columns in ASCII; others are written as Unicode.
-    """
+    """Yield a VOTable document in pieces of text."""
     yield _head(schema, metadata, set(ascii_columns))
     yield "<DATA>\n<TABLEDATA>\n"
     for piece in pieces:

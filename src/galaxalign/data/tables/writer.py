@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["TableWriter", "described", "write_table"]
-
 _GROUP = 65_536
 _BLOCK = 2880
 

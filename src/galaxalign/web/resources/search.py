@@ -69,13 +69,7 @@ def moc(file: Annotated[UploadFile, File(description="FITS, JSON or text")]) -> 
 
 
 def checked_query(explorer: Explorer, query: Query) -> Query:
-    """Return a query with pictures and drawings decoded by us and symbols that are class names.
-
-    Raises
-    ------
-    InputError
-        If a part is a path, an unsafe drawing or too large, or there are too many parts.
-    """
+    """Return a query with pictures and drawings decoded by us and symbols that are class names."""
     if len(query.parts) > _MOST_PARTS:
         raise InputError(f"the query has {len(query.parts)} parts; give at most {_MOST_PARTS}")
     if query.k > _MOST_RESULTS:
