@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from galaxalign.verbs.data import convert
 from PIL import Image
 
 from galaxalign.data.catalogs import read_catalog
 from galaxalign.data.images import decode
 from galaxalign.data.splits.splits import read_split
 from galaxalign.errors import InputError
+from galaxalign.verbs.convert import convert
 
 datasets = pytest.importorskip("datasets", reason="the library datasets is not installed")
 
