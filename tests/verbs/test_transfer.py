@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from galaxalign.models.classifiers import zero_shot
 from galaxalign.models.model_folder import Model, load_model, save_model
 from galaxalign.models.vision import VisionEncoder
 from galaxalign.morphology.taxonomy import load_taxonomy
+from galaxalign.training import chooser
 from galaxalign.training.adapt import add_adapters, interpolate, merge_adapters, tower_weights
 from galaxalign.training.batch import TrainingData
 from galaxalign.training.checkpoint import save_checkpoint
@@ -29,6 +32,7 @@ from galaxalign.verbs.evaluate import evaluate
 from galaxalign.verbs.split import split
 from galaxalign.verbs.train import train
 from galaxalign.verbs.transfer import transfer
+from galaxalign.verbs.with_model import classifier_for
 
 NAMES = load_taxonomy("galaxy_zoo_1").class_names
 RECIPE = """
@@ -66,23 +70,24 @@ def target(tmp_path):
     return pictures(tmp_path / "target", NAMES, 120, start=100)
 
 
+@pytest.fixture(scope="session")
+def pretrained_once(start, tmp_path_factory):
+    """Return a folder with a model that learnt another survey with another taxonomy, and that survey."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    (folder / "tiny.toml").write_text(RECIPE)
+    survey = pictures(folder / "first", load_taxonomy("galaxy_mnist").class_names, 60)
+    run = {"recipe": folder / "tiny.toml", "catalog": survey, "taxonomy": "galaxy_mnist", "encoder": start}
+    train(**run, out=folder / "model", quiet=True)
+    return folder
+
+
 @pytest.fixture
-def pretrained(tiny_clip, tmp_path):
-    """Return a model that learnt another survey with another taxonomy, and that survey."""
-    taxonomy = load_taxonomy("galaxy_mnist")
-    choice = zero_shot(taxonomy.class_names, prompt_prototypes(tiny_clip, taxonomy), logit_scale=10.0)
-    start = save_model(Model(tiny_clip, taxonomy, choice), tmp_path / "start", card="")
+def pretrained(pretrained_once, tmp_path):
+    """Return a copy of that model, and the recipes beside it."""
     (tmp_path / "tiny.toml").write_text(RECIPE)
     (tmp_path / "supervised.toml").write_text(SUPERVISED)
-    survey = pictures(tmp_path / "first", taxonomy.class_names, 60)
-    return train(
-        recipe=tmp_path / "tiny.toml",
-        catalog=survey,
-        taxonomy="galaxy_mnist",
-        encoder=f"local-dir:{start}",
-        out=tmp_path / "pretrained",
-        quiet=True,
-    )
+    shutil.copytree(pretrained_once / "first", tmp_path / "first")
+    return shutil.copytree(pretrained_once / "model", tmp_path / "pretrained")
 
 
 @pytest.fixture
@@ -120,6 +125,43 @@ def test_zero_shot_and_linear_leave_the_tower_as_it_is(common, pretrained, targe
     bare = target.parent / "bare.csv"
     pd.read_csv(target).drop(columns="label").to_csv(bare, index=False)
     transfer(**(common | {"catalog": bare}), method="zero-shot", out=tmp_path / "bare")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["train", "transfer"])
+def test_both_verbs_log_the_same_notes(verb, target, pretrained, tmp_path, capsys):
+    table = pd.read_csv(target)
+    table.loc[3:, ["ra", "dec"]] = np.nan
+    table.loc[5, "label"] = None
+    table.to_csv(target, index=False)
+    run = {"catalog": target, "taxonomy": "galaxy_zoo_1", "share": 0.5, "out": tmp_path / "run"}
+    if verb == "train":
+        train(**run, recipe=tmp_path / "tiny.toml", encoder=f"local-dir:{pretrained}")
+    else:
+        transfer(**run, model=pretrained, method="linear")
+    notes = capsys.readouterr().err
+    assert "target: 117 of 120 rows have no position" in notes
+    assert "--share 0.5 is 0.5 % of the" in notes
+    assert "1 of 120 rows of target have no label or an ignored one; left out" in notes
+
+
+@pytest.mark.parametrize(("variants", "drawn"), [(4, 4), (64, 16)])
+def test_symbols_of_a_class_are_drawn_at_most_16_times(variants, drawn, tiny_clip, monkeypatch):
+    asked = []
+    monkeypatch.setattr(chooser, "symbol_prototypes", lambda *_, variants, drawings: asked.append(variants))
+    chooser.symbol_vectors(tiny_clip, load_taxonomy("galaxy_mnist"), SimpleNamespace(symbol_variants=variants))
+    chooser.symbol_vectors(tiny_clip, load_taxonomy("galaxy_mnist"))
+    assert asked == [drawn, 16]
+
+
+def test_cosines_with_words_have_the_scale_of_the_encoder(tiny_clip, tmp_path):
+    tiny_clip.set_log_scale(torch.tensor(20.0).log())
+    taxonomy = load_taxonomy("galaxy_mnist")
+    choice = chooser.by_words(tiny_clip, taxonomy)
+    assert choice.settings["logit_scale"] == pytest.approx(20)
+    again = load_model(save_model(Model(tiny_clip, taxonomy, choice), tmp_path / "m", card=""))
+    assert again.encoder.logit_scale == pytest.approx(20)
+    assert classifier_for(again, "galaxy_zoo_1")[1].settings["logit_scale"] == pytest.approx(20)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxalign import inference, models, morphology
+from galaxalign import inference, models, morphology, training
 from galaxalign.data import catalogs
 from galaxalign.errors import InputError
 from galaxalign.progress import note
@@ -42,8 +42,7 @@ def classifier_for(
         return scheme, learnt.classifier
     if not model.encoder.has_words:
         raise InputError(f"{model.folder} has no text tower, so it can classify by {model.taxonomy.name} only")
-    prompts = inference.prompt_prototypes(model.encoder, scheme)
-    return scheme, models.zero_shot(scheme.class_names, prompts, logit_scale=model.encoder.logit_scale)
+    return scheme, training.by_words(model.encoder, scheme)
 
 
 def predict(
