@@ -141,14 +141,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    blocks: list[str] = []
+    blocks: list[str] = ["# Result tables", ""]
     tables = read()
     for key in sorted(tables, key=lambda key: (key[0], key[1], -key[2])):
         (dataset, tower, share), methods = key, tables[key]
         n = {s["n_train"] for m in methods.values() for s in m.summaries}
         tested = next(iter(methods.values())).summaries[0]["test"]["n"]
         blocks += [
-            f"### {dataset}, tower {tower}, {share:.0%} of the training labels",
+            f"## {dataset}, tower {tower}, {share:.0%} of the training labels",
             "",
             f"{'/'.join(map(str, sorted(n)))} training galaxies, {tested} test galaxies; "
             "95 % bootstrap intervals in brackets.",

@@ -40,9 +40,9 @@ def read_catalog(
     ----------
     source : path
         A table (.csv, .csv.gz, .parquet, .fits, .vot), a HATS directory, a folder of images (without sub-folders), a
-        glob such as "cutouts/**/*.jpg", a pattern such as "cutouts/{id}_{band}.fits", or a prepared store. A remote
-        table ("s3://survey/catalog.parquet") is copied while this process runs; its images are beside the original.
-        The id of a bare image is its name without suffix.
+        glob such as ``"cutouts/**/*.jpg"``, a pattern such as ``"cutouts/{id}_{band}.fits"``, or a prepared store. A
+        remote table ("s3://survey/catalog.parquet") is copied while this process runs; its images are beside the
+        original. The id of a bare image is its name without suffix.
     require : sequence of str
         Required columns. If `id_str` is not among them and absent, ids are row numbers from 0.
     columns : mapping, optional

@@ -39,3 +39,6 @@ from .stream import (
     iter_images as iter_images,
     load_images as load_images,
 )
+from .stretch import (
+    Stretch as Stretch,
+)
